@@ -1,0 +1,5 @@
+"""``python -m vocalbio``."""
+
+from vocalbio.cli import main
+
+main()
