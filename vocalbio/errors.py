@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "AudioError",
@@ -14,7 +14,7 @@ __all__ = [
     "ParameterError",
     "VocalbioError",
     "VocalbioWarning",
-    "require",
+    "required_for",
 ]
 
 
@@ -50,32 +50,33 @@ class VocalbioWarning(UserWarning):
     """Root of the warnings that vocalbio emits: the result stands, but read the text before using it."""
 
 
-def require(module: str, package: str, purpose: str) -> ModuleType:
+@contextmanager
+def required_for(purpose: str, package: str) -> Iterator[None]:
     """
-    Import `module`, or say which pip line brings it.
+    Turn a failing import inside the ``with`` block into the pip line that cures it.
 
     Parameters
     ----------
-    module : str
-        Name to import, such as ``"opensmile"``.
+    purpose : str
+        What needs the import, for the message, such as ``"the prosody family"``.
     package : str
         What to install, such as ``"opensmile"`` or ``"vocalbio[serve]"``.
-    purpose : str
-        What needs it, for the message, such as ``"the prosody family"``.
-
-    Returns
-    -------
-    module
 
     Raises
     ------
     MissingPackageError
-        If the import fails.
+        If an import in the block fails.
+
+    Examples
+    --------
+    >>> from vocalbio.errors import required_for
+    >>> with required_for("the spectral family", "librosa"):
+    ...     import json
     """
     try:
-        return importlib.import_module(module)
+        yield
     except ImportError as error:
         raise MissingPackageError(
-            f"{purpose} needs the package '{module}', which cannot be imported ({error}). "
+            f"{purpose} needs a package that cannot be imported ({error}). "
             f"Install it with: pip install '{package}'"
         ) from error

@@ -1,1 +1,1 @@
-""""""
+"""From corpora to tables of files, speakers and labels; splits by speaker; sequences."""

@@ -1,1 +1,1 @@
-""""""
+"""Feature families: each turns one recording into named numbers."""

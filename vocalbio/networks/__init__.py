@@ -1,1 +1,1 @@
-""""""
+"""Keras networks: from an input shape to a graph, nothing else."""

@@ -1,1 +1,1 @@
-""""""
+"""Pages that people read: HTML with pictures, in one file."""

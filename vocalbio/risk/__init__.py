@@ -1,1 +1,1 @@
-""""""
+"""RiskModel: from a table and labels to a fitted, saved, answering model."""
