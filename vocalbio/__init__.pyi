@@ -1,0 +1,29 @@
+"""The public names; type checkers and completion read this file, Python loads each name when it is asked for."""
+
+from . import conditions as conditions
+from . import datasets as datasets
+from . import figures as figures
+from . import metrics as metrics
+from . import networks as networks
+from .audio import Recording as Recording
+from .audio import load_audio as load_audio
+from .errors import AudioError as AudioError
+from .errors import LeakageError as LeakageError
+from .errors import MissingPackageError as MissingPackageError
+from .errors import ModelFileError as ModelFileError
+from .errors import ModelUnavailableError as ModelUnavailableError
+from .errors import ParameterError as ParameterError
+from .errors import VocalbioError as VocalbioError
+from .errors import VocalbioWarning as VocalbioWarning
+from .extract import FeatureExtractor as FeatureExtractor
+from .extract import describe_columns as describe_columns
+from .extract import errors as errors
+from .extract import extract_features as extract_features
+from .extract import extract_frames as extract_frames
+from .features.family import Family as Family
+from .features.family import Frames as Frames
+from .features.prosody import Prosody as Prosody
+from .features.spectral import Spectral as Spectral
+from .features.voice import Voice as Voice
+
+__version__: str
