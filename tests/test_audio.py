@@ -149,11 +149,7 @@ class TestRecording:
 
     def test_cut_forgives_an_end_rounded_in_a_table(self):
         recording = Recording(np.zeros(16_777), 16_000)
-        assert (
-            recording.cut(0, round(recording.duration_s, 2)).duration_s
-            == recording.duration_s
-            == 16_777 / 16_000
-        )
+        assert recording.cut(0, round(recording.duration_s, 2)).duration_s == recording.duration_s == 16_777 / 16_000
 
     @pytest.mark.parametrize(
         ("start", "end", "words"),
@@ -174,9 +170,7 @@ class TestRecording:
             Recording(np.zeros(16_000), 16_000).cut(start, end)
 
     def test_cut_refuses_what_is_before_its_beginning(self):
-        with pytest.raises(
-            AudioError, match=r"from 3\.000 s was asked for, but the recording begins at 4.000 s"
-        ):
+        with pytest.raises(AudioError, match=r"from 3\.000 s was asked for, but the recording begins at 4.000 s"):
             Recording(np.zeros(16_000), 16_000, start_s=4.0).cut(3.0, 4.5)
 
 
@@ -327,9 +321,7 @@ class TestLoadAudio:
 
     def test_every_awkward_file_is_read_or_refused_in_words(self, data):
         manifest = pd.read_csv(data / "formats/manifest.csv").set_index("file")
-        files = [
-            path for path in sorted((data / "formats").rglob("*")) if path.is_file() and path.suffix != ".csv"
-        ]
+        files = [path for path in sorted((data / "formats").rglob("*")) if path.is_file() and path.suffix != ".csv"]
         refused = set()
         for path in files:
             name = path.relative_to(data / "formats").as_posix()
@@ -612,9 +604,7 @@ class TestWindowAudio:
         with pytest.raises(AudioError, match="does not exist"):
             next(window_audio(tmp_path / "gone.wav", 1, 1))
 
-    @pytest.mark.parametrize(
-        ("window_s", "hop_s", "name"), [(0, 1, "window_s"), (1, -1, "hop_s"), (1, None, "hop_s")]
-    )
+    @pytest.mark.parametrize(("window_s", "hop_s", "name"), [(0, 1, "window_s"), (1, -1, "hop_s"), (1, None, "hop_s")])
     def test_checks_its_arguments_at_once(self, stereo_wav, window_s, hop_s, name):
         with pytest.raises(ParameterError, match=f"{name} is .*; expected a positive number of seconds"):
             window_audio(stereo_wav, window_s, hop_s)

@@ -27,9 +27,7 @@ from vocalbio.errors import MissingPackageError, ParameterError
 
 EMOTIONS = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 LONG_NAMES = ["normal breathing", "obstructive apnea", "hypopnea with desaturation", "snoring", "movement"]
-RELIABILITY = pd.DataFrame(
-    {"mean_score": [0.1, 0.3, 0.8], "observed_fraction": [0.05, 0.4, 0.7], "n": [21, 20, 22]}
-)
+RELIABILITY = pd.DataFrame({"mean_score": [0.1, 0.3, 0.8], "observed_fraction": [0.05, 0.4, 0.7], "n": [21, 20, 22]})
 SYSTEMS = pd.DataFrame(
     [[0.69, 0.63, 0.75], [0.52, 0.44, 0.6], [np.nan] * 3],
     index=["compact embedding and Praat voice, dense network", "loudness only", "sex only"],
@@ -67,9 +65,7 @@ def gallery() -> dict[str, Callable[[], Figure]]:
     title = "Held-out speakers of a corpus whose name and description go on for much more than one line"
     times_s = np.arange(0.0, 1.0, 0.01)
     return {
-        "confusion of 2": partial(
-            figures.plot_confusion, confusion_of(["Low Risk", "High Risk"]), title=title
-        ),
+        "confusion of 2": partial(figures.plot_confusion, confusion_of(["Low Risk", "High Risk"]), title=title),
         "confusion of 8": partial(figures.plot_confusion, confusion_of(EMOTIONS), title=title),
         "long names": partial(figures.plot_confusion, confusion_of(LONG_NAMES), title=title),
         "roc": partial(figures.plot_roc, ill, risk, label="AUROC 0.71 [0.58, 0.83]", title=title),
@@ -241,22 +237,15 @@ def test_precision_starts_with_the_highest_score_and_not_with_a_convention() -> 
 
 def test_reliability_shows_points_above_and_counts_below() -> None:
     points, counts = figures.plot_reliability(RELIABILITY).axes
-    assert (
-        points.lines[-1].get_xydata().tolist()
-        == RELIABILITY[["mean_score", "observed_fraction"]].values.tolist()
-    )
+    assert points.lines[-1].get_xydata().tolist() == RELIABILITY[["mean_score", "observed_fraction"]].values.tolist()
     stems = [segment.tolist() for segment in counts.collections[0].get_segments()]
-    assert stems == [
-        [[x, 0], [x, n]] for x, n in zip(RELIABILITY["mean_score"], RELIABILITY["n"], strict=True)
-    ]
+    assert stems == [[[x, 0], [x, n]] for x, n in zip(RELIABILITY["mean_score"], RELIABILITY["n"], strict=True)]
 
 
 def test_scores_lie_in_the_row_of_their_class_with_the_share_above_the_threshold() -> None:
     scores = [10, 20, 30, 75, 60, 70, 80, 90]
     labels = ["neutral"] * 4 + ["anxious"] * 4
-    (axes,) = figures.plot_score_by_class(
-        scores, labels, threshold=70, classes=["neutral", "sad", "anxious"]
-    ).axes
+    (axes,) = figures.plot_score_by_class(scores, labels, threshold=70, classes=["neutral", "sad", "anxious"]).axes
     dots = [collection.get_offsets() for collection in axes.collections]
     assert [row[:, 0].tolist() for row in dots] == [[10, 20, 30, 75], [], [60, 70, 80, 90]]
     assert [np.round(row[:, 1]).tolist() for row in dots] == [[0] * 4, [], [2] * 4]
@@ -283,9 +272,7 @@ def test_severity_counts_people_in_the_four_corners() -> None:
     totals, predicted = [2, 9, 10, 12, 20, 24, 3], [3, 10, 10, 4, 15, 9.9, 2]
     figure = figures.plot_severity(totals, predicted, cutoff=10)
     (axes,) = figure.axes
-    assert axes.collections[0].get_offsets().tolist() == [
-        [x, y] for x, y in zip(totals, predicted, strict=True)
-    ]
+    assert axes.collections[0].get_offsets().tolist() == [[x, y] for x, y in zip(totals, predicted, strict=True)]
     assert {"cleared: 2", "false alarms: 1", "found: 2", "missed: 2", "cut-off 10"} <= set(texts(figure))
     assert axes.get_xlim() == axes.get_ylim()
     identity = axes.lines[0].get_xydata()
@@ -343,9 +330,7 @@ def test_a_tone_is_a_line_of_the_spectrogram_at_its_frequency_while_it_lasts() -
 
 def test_recording_shows_f0_with_gaps_and_shades_the_pauses() -> None:
     times_s, f0_hz = np.array([0.1, 0.2, 0.3]), np.array([110.0, np.nan, 120.0])
-    figure = figures.plot_recording(
-        tone(110, 1), 16_000, f0=(times_s, f0_hz), pauses=[(0.4, 0.6), (0.8, 0.9)]
-    )
+    figure = figures.plot_recording(tone(110, 1), 16_000, f0=(times_s, f0_hz), pauses=[(0.4, 0.6), (0.8, 0.9)])
     for axes in figure.axes:
         to_data = axes.transData.inverted()
         shaded = [to_data.transform_bbox(patch.get_extents()).intervalx for patch in axes.patches]

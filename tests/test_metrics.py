@@ -202,9 +202,7 @@ def test_calibration_error_is_small_for_honest_scores_and_large_for_overconfiden
 def test_the_four_fractions_at_a_threshold_by_hand() -> None:
     # 0.6 and above: 2 of 4 ill, 2 of 6 well; below: 2 ill, 4 well
     table = metrics.sensitivity_specificity(ILL, RISK, threshold=0.6)
-    assert table.to_dict() == pytest.approx(
-        {"sensitivity": 2 / 4, "specificity": 4 / 6, "ppv": 2 / 4, "npv": 4 / 6}
-    )
+    assert table.to_dict() == pytest.approx({"sensitivity": 2 / 4, "specificity": 4 / 6, "ppv": 2 / 4, "npv": 4 / 6})
 
 
 def test_the_four_fractions_agree_with_scikit_learn(screened: tuple[np.ndarray, np.ndarray]) -> None:
@@ -278,9 +276,7 @@ def test_undefined_is_nan_with_the_reason(value: Callable[[], float], reason: st
         (np.array(["2026-01-01"], dtype="datetime64[D]"), [0], "datetime64"),
     ],
 )
-def test_one_gate_for_all_metrics(
-    metric: metrics.Metric, y_true: object, y_pred: object, message: str
-) -> None:
+def test_one_gate_for_all_metrics(metric: metrics.Metric, y_true: object, y_pred: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         metric(y_true, y_pred)
 

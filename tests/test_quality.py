@@ -127,9 +127,7 @@ class TestBandwidth:
 
     @pytest.mark.parametrize("kind", ["noise", "100", "220"])
     def test_is_full_where_nothing_was_removed(self, rng, kind):
-        assert measure_quality(Recording(broadband(kind, rng), RATE))["bandwidth_hz"] == pytest.approx(
-            8_000, rel=0.01
-        )
+        assert measure_quality(Recording(broadband(kind, rng), RATE))["bandwidth_hz"] == pytest.approx(8_000, rel=0.01)
 
     def test_tells_telephone_speech_from_speech(self, data):
         for path in sorted((data / "ravdess").rglob("*.flac"))[::80]:
@@ -149,9 +147,7 @@ class TestBandwidth:
         assert measure_quality(Recording(whistle, RATE))["bandwidth_hz"] == pytest.approx(1_500, rel=0.1)
 
     def test_a_single_bit_of_noise_is_no_signal(self, rng):
-        assert np.isnan(
-            measure_quality(through_16_bits(rng.uniform(-0.5, 0.5, RATE) / 2**15))["bandwidth_hz"]
-        )
+        assert np.isnan(measure_quality(through_16_bits(rng.uniform(-0.5, 0.5, RATE) / 2**15))["bandwidth_hz"])
 
 
 class TestAnyRecording:
@@ -209,9 +205,7 @@ class TestAnyRecording:
             assert quality["source_rate_hz"] == RATE
             assert 0 <= quality["clipped_fraction"] <= 1
             if n_samples < 2_048:
-                assert np.isnan(
-                    [quality["voiced_fraction"], quality["speech_fraction"], quality["snr_db"]]
-                ).all()
+                assert np.isnan([quality["voiced_fraction"], quality["speech_fraction"], quality["snr_db"]]).all()
             else:
                 assert 0 <= quality["voiced_fraction"] <= 1
                 assert 0 <= quality["speech_fraction"] <= 1

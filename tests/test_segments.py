@@ -131,12 +131,9 @@ class TestReadRttm:
     def test_passes_over_other_lines(self, tmp_path):
         path = tmp_path / "a.rttm"
         path.write_text(
-            ";; made by hand\n\nSPKR-INFO a 1 <NA> <NA> <NA> unknown ann <NA>\n"
-            "SPEAKER a 1 1 2 <NA> <NA> ann <NA>\n"
+            ";; made by hand\n\nSPKR-INFO a 1 <NA> <NA> <NA> unknown ann <NA>\nSPEAKER a 1 1 2 <NA> <NA> ann <NA>\n"
         )
-        assert read_rttm(path).to_dict("records") == [
-            {"file": "a", "start_s": 1.0, "end_s": 3.0, "speaker": "ann"}
-        ]
+        assert read_rttm(path).to_dict("records") == [{"file": "a", "start_s": 1.0, "end_s": 3.0, "speaker": "ann"}]
 
     def test_an_empty_file_is_an_empty_table(self, tmp_path):
         path = tmp_path / "a.rttm"
@@ -275,9 +272,7 @@ class TestSpeechIntervals:
         np.testing.assert_allclose(found[-3:], BURSTS, atol=0.06)
 
     def test_short_pauses_and_short_sounds_are_passed_over(self, burst_speech):
-        np.testing.assert_allclose(
-            speech_intervals(burst_speech, min_pause_s=0.55), [(0, 1.3), (2.0, 4.9)], atol=0.06
-        )
+        np.testing.assert_allclose(speech_intervals(burst_speech, min_pause_s=0.55), [(0, 1.3), (2.0, 4.9)], atol=0.06)
         assert len(speech_intervals(burst_speech, min_sounding_s=1.0)) == 1
 
     def test_times_are_those_of_the_file(self, burst_speech):
@@ -330,9 +325,7 @@ class TestSpeechOnly:
     def test_leaves_the_pauses_out(self, burst_speech):
         joined = speech_only(burst_speech)
         assert joined.duration_s == pytest.approx(np.diff(BURSTS).sum(), abs=0.3)
-        assert np.mean(joined.samples**2) == pytest.approx(
-            np.mean(burst_speech.cut(*BURSTS[2]).samples ** 2), rel=0.1
-        )
+        assert np.mean(joined.samples**2) == pytest.approx(np.mean(burst_speech.cut(*BURSTS[2]).samples ** 2), rel=0.1)
 
     def test_joins_the_samples_of_given_intervals(self):
         samples = np.arange(100) / 100

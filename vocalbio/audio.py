@@ -171,9 +171,7 @@ class Recording:
         if clipped is None and self.source_rate_hz == self.sampling_rate_hz:
             found = np.flatnonzero(_is_clipped(self.samples[:, None]))
             clipped = self.start_s + found / self.sampling_rate_hz
-        return Recording(
-            np.clip(samples, -1.0, 1.0), rate, self.file, self.start_s, self.source_rate_hz, clipped
-        )
+        return Recording(np.clip(samples, -1.0, 1.0), rate, self.file, self.start_s, self.source_rate_hz, clipped)
 
     def cut(self, start_s: float, end_s: float | None = None) -> Recording:
         """
@@ -206,9 +204,7 @@ class Recording:
         )
 
 
-def load_audio(
-    path: str | os.PathLike[str] | IO[bytes], sampling_rate_hz: float | None = 16_000
-) -> Recording:
+def load_audio(path: str | os.PathLike[str] | IO[bytes], sampling_rate_hz: float | None = 16_000) -> Recording:
     """
     Read an audio file of any kind as one mono recording.
 
@@ -550,9 +546,7 @@ def _whole(recording: Recording, sampling_rate_hz: float | None) -> Generator[_C
     yield recording.source_rate_hz, recording.sampling_rate_hz, recording.samples, recording.clipped_s
 
 
-def _resampled(
-    frames: Iterator[_Frames], sampling_rate_hz: float | None, file: str | None
-) -> Generator[_Chunk]:
+def _resampled(frames: Iterator[_Frames], sampling_rate_hz: float | None, file: str | None) -> Generator[_Chunk]:
     import soxr
 
     resampler = None
@@ -688,9 +682,7 @@ def _decode_ffmpeg(stream: _Bytes) -> Iterator[_Frames]:
         try:
             for frame in container.decode(container.streams.audio[0]):
                 values = frame.to_ndarray()
-                values = _as_float(
-                    values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
-                )
+                values = _as_float(values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels))
                 other = (frame.sample_rate, values.shape[1])
                 if frames and (other != (rate, frames[0].shape[1]) or sum(map(len, frames)) >= _CHUNK):
                     yield rate, np.concatenate(frames)
@@ -820,9 +812,7 @@ def _as_signal(samples: Any) -> NDArray[np.float32]:
     try:
         samples = np.asarray(samples)
     except ValueError as error:
-        raise ParameterError(
-            f"samples are no array: {_reason(error)}; expected shape (n_samples,)"
-        ) from error
+        raise ParameterError(f"samples are no array: {_reason(error)}; expected shape (n_samples,)") from error
     if samples.dtype.kind != "f" and samples.size:
         raise ParameterError(
             f"samples are {samples.dtype}; expected floats in [-1, 1]. For 16-bit integers divide by 2**15, "
@@ -861,9 +851,7 @@ def _check_samples(samples: NDArray[np.float32], rate: float, start_s: float, fi
         )
 
 
-def _span_bounds(
-    start_s: Any, end_s: Any, origin_s: float, rate: float, file: str | None
-) -> tuple[int, int | float]:
+def _span_bounds(start_s: Any, end_s: Any, origin_s: float, rate: float, file: str | None) -> tuple[int, int | float]:
     """The samples of a span, infinity as its end where that is the end of the recording."""
     end = math.inf if end_s is None else end_s
     try:
@@ -873,13 +861,11 @@ def _span_bounds(
         stop = end if end == math.inf else round((end - origin_s) * rate)
     except (TypeError, ValueError, OverflowError):
         raise AudioError(
-            f"{_called(file)}: a span from {start_s} to {end_s} was asked for; expected seconds with "
-            "0 <= start < end"
+            f"{_called(file)}: a span from {start_s} to {end_s} was asked for; expected seconds with 0 <= start < end"
         ) from None
     if start < 0:
         raise AudioError(
-            f"{_called(file)}: a span from {start_s:.3f} s was asked for, but the recording begins at "
-            f"{origin_s:.3f} s"
+            f"{_called(file)}: a span from {start_s:.3f} s was asked for, but the recording begins at {origin_s:.3f} s"
         )
     if start == stop:
         raise AudioError(f"{_called(file)}: the span from {start_s} to {end_s} s is shorter than a sample")

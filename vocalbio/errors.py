@@ -77,6 +77,5 @@ def required_for(purpose: str, package: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingPackageError(
-            f"{purpose} needs a package that cannot be imported ({error}). "
-            f"Install it with: pip install '{package}'"
+            f"{purpose} needs a package that cannot be imported ({error}). Install it with: pip install '{package}'"
         ) from error

@@ -200,9 +200,7 @@ def plot_confusion(
     from matplotlib.colors import LinearSegmentedColormap
 
     if not isinstance(table, pd.DataFrame) or table.empty or list(table.index) != list(table.columns):
-        raise ParameterError(
-            "table is no square of classes; expected a DataFrame with equal rows and columns"
-        )
+        raise ParameterError("table is no square of classes; expected a DataFrame with equal rows and columns")
     counts = np.stack([_numbers("table", row) for row in table.to_numpy()])
     if (counts < 0).any() or (counts != np.round(counts)).any():
         raise ParameterError("table holds values that are no counts; expected whole numbers from 0 on")
@@ -464,9 +462,7 @@ def plot_reliability(
     predicted, observed, n = (_numbers(f"table[{column!r}]", table[column]) for column in columns)
     for name, values in {"mean_score": predicted, "observed_fraction": observed}.items():
         if values.min() < 0 or values.max() > 1:
-            raise ParameterError(
-                f"table[{name!r}] spans {values.min():g} to {values.max():g}; expected 0 to 1"
-            )
+            raise ParameterError(f"table[{name!r}] spans {values.min():g} to {values.max():g}; expected 0 to 1")
     figure = _figure(5.4, title, label)
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
     _unit_square(axes, "", y_label)
@@ -528,9 +524,7 @@ def plot_score_by_class(
     names = sorted(set(found.tolist()), key=str) if classes is None else list(classes)
     unknown = set(found.tolist()) - set(names)
     if unknown:
-        raise ParameterError(
-            f"labels holds {min(unknown, key=str)!r}, which is not among the classes {names}"
-        )
+        raise ParameterError(f"labels holds {min(unknown, key=str)!r}, which is not among the classes {names}")
 
     share = "" if threshold is None else f"; right: share above {threshold:g}"
     figure = _figure(0.8 + 0.62 * len(names), title, f"box: middle half; bar: median{share}", MUTED)
@@ -616,9 +610,7 @@ def plot_severity(
     axes = figure.add_subplot(aspect="equal")
     _diagonal(axes, "", low, high)
     size = float(np.clip(6000 / len(truth), 8, 42))
-    axes.scatter(
-        truth, predicted, s=size, color=BLUE, alpha=0.6, edgecolor="white", linewidth=0.6, clip_on=False
-    )
+    axes.scatter(truth, predicted, s=size, color=BLUE, alpha=0.6, edgecolor="white", linewidth=0.6, clip_on=False)
     if cutoff is not None:
         axes.axvline(cutoff, color=VERMILION, linewidth=1.4)
         axes.axhline(cutoff, color=VERMILION, linewidth=1.4)
@@ -718,9 +710,7 @@ def plot_intervals(
 
 
 @_style()
-def plot_training(
-    history: Mapping[str, Sequence[float]], *, title: str = "", x_label: str = "Epoch"
-) -> Figure:
+def plot_training(history: Mapping[str, Sequence[float]], *, title: str = "", x_label: str = "Epoch") -> Figure:
     """
     How loss and metrics went, epoch by epoch, in training and validation.
 
@@ -749,9 +739,7 @@ def plot_training(
     from matplotlib.ticker import MaxNLocator
 
     if not isinstance(history, Mapping) or not history:
-        raise ParameterError(
-            "history is empty or no mapping; expected such as {'loss': [...], 'val_loss': [...]}"
-        )
+        raise ParameterError("history is empty or no mapping; expected such as {'loss': [...], 'val_loss': [...]}")
     curves = {name: _numbers(f"history[{name!r}]", curve, missing=True) for name, curve in history.items()}
     _same_length(**curves)
     quantities = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
@@ -764,9 +752,7 @@ def plot_training(
     for axes, quantity in zip(panels, quantities, strict=True):
         for name, color, word in [(quantity, PALE, "training"), (f"val_{quantity}", BLUE, "validation")]:
             if name in curves:
-                axes.plot(
-                    epochs, curves[name], color=color, label=word, marker="o" if len(epochs) < 3 else ""
-                )
+                axes.plot(epochs, curves[name], color=color, label=word, marker="o" if len(epochs) < 3 else "")
         if best is not None:
             axes.axvline(best, color=VERMILION, linewidth=1.6, linestyle=(0, (1, 1.5)), zorder=1)
         axes.set_ylabel(quantity.replace("_", " ").capitalize())

@@ -57,9 +57,7 @@ def _array(name: str, values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise ParameterError(
-            f"{name} holds rows of different lengths ({error}); expected an array"
-        ) from error
+        raise ParameterError(f"{name} holds rows of different lengths ({error}); expected an array") from error
 
 
 def _values(name: str, values: Any) -> np.ndarray:
@@ -185,9 +183,7 @@ def _one_vs_rest(y_true: Any, y_score: Any, classes: Any) -> dict[Any, tuple[np.
     _same_length(y_true=truth, y_score=scores)
     names = _class_names(classes, y_true=truth)
     if len(names) != scores.shape[1]:
-        raise ParameterError(
-            f"y_score has {scores.shape[1]} columns for the {len(names)} classes {names.tolist()}"
-        )
+        raise ParameterError(f"y_score has {scores.shape[1]} columns for the {len(names)} classes {names.tolist()}")
     return {name.item(): (truth == name, column) for name, column in zip(names, scores.T, strict=True)}
 
 
@@ -195,8 +191,7 @@ def _check_probabilities(scores: np.ndarray) -> None:
     outside = scores[(scores < 0) | (scores > 1)]
     if outside.size:
         raise ParameterError(
-            f"y_score holds {float(outside[0])!r}; expected probabilities between 0 and 1 "
-            "(divide a 0-100 score by 100)"
+            f"y_score holds {float(outside[0])!r}; expected probabilities between 0 and 1 (divide a 0-100 score by 100)"
         )
 
 
@@ -254,9 +249,7 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, classes: ArrayLike | None = Non
     return float(np.mean(recalls))
 
 
-def precision_recall_f1(
-    y_true: ArrayLike, y_pred: ArrayLike, *, classes: ArrayLike | None = None
-) -> pd.DataFrame:
+def precision_recall_f1(y_true: ArrayLike, y_pred: ArrayLike, *, classes: ArrayLike | None = None) -> pd.DataFrame:
     """
     Precision, recall and F1 of each class, and their macro and micro average.
 
@@ -294,9 +287,7 @@ def precision_recall_f1(
     names = _class_names(classes, y_true=truth, y_pred=predicted)
     per_class = precision_recall_fscore_support(truth, predicted, labels=names, zero_division=np.nan)
     columns = ["precision", "recall", "f1", "n"]
-    table = pd.DataFrame(
-        dict(zip(columns, per_class, strict=True)), index=pd.Index(names.tolist(), name="class")
-    )
+    table = pd.DataFrame(dict(zip(columns, per_class, strict=True)), index=pd.Index(names.tolist(), name="class"))
     accuracy = float((truth == predicted).mean())
     table.loc["macro"] = [*table[columns[:3]].mean(skipna=False), len(truth)]
     table.loc["micro"] = [accuracy, accuracy, accuracy, len(truth)]
@@ -382,9 +373,7 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, *, classes: ArrayLike | None = 
     areas = []
     for name, (truth, scores) in _one_vs_rest(y_true, y_score, classes).items():
         if truth.all() or not truth.any():
-            return _undefined(
-                f"auroc is not defined: {'every' if truth.all() else 'no'} row is of class {name!r}"
-            )
+            return _undefined(f"auroc is not defined: {'every' if truth.all() else 'no'} row is of class {name!r}")
         n_positive, n_negative = truth.sum(), (~truth).sum()
         u = rankdata(scores)[truth].sum() - n_positive * (n_positive + 1) / 2
         areas.append(u / (n_positive * n_negative))
@@ -433,9 +422,7 @@ def auprc(y_true: ArrayLike, y_score: ArrayLike, *, classes: ArrayLike | None = 
     areas = []
     for name, (truth, scores) in _one_vs_rest(y_true, y_score, classes).items():
         if truth.all() or not truth.any():
-            return _undefined(
-                f"auprc is not defined: {'every' if truth.all() else 'no'} row is of class {name!r}"
-            )
+            return _undefined(f"auprc is not defined: {'every' if truth.all() else 'no'} row is of class {name!r}")
         areas.append(average_precision_score(truth, scores))
     return float(np.mean(areas))
 
@@ -483,9 +470,7 @@ def brier(y_true: ArrayLike, y_score: ArrayLike, *, classes: ArrayLike | None = 
     sums = np.sum([scores for _, scores in problems], axis=0)
     if len(problems) > 1 and not np.allclose(sums, 1.0, atol=1e-3):
         row = int(np.argmax(np.abs(sums - 1.0)))
-        raise ParameterError(
-            f"row {row} of y_score sums to {sums[row]:.4g}; expected probabilities that sum to 1"
-        )
+        raise ParameterError(f"row {row} of y_score sums to {sums[row]:.4g}; expected probabilities that sum to 1")
     return float(sum(np.mean((scores - truth) ** 2) for truth, scores in problems))
 
 
@@ -1070,9 +1055,7 @@ def _resampled(
     random_state: int,
 ) -> Interval:
     if not isinstance(n_resamples, Integral) or n_resamples < 1:
-        raise ParameterError(
-            f"n_resamples is {n_resamples!r}; expected a whole number from 1 on, such as 1000"
-        )
+        raise ParameterError(f"n_resamples is {n_resamples!r}; expected a whole number from 1 on, such as 1000")
     if not 0 < level < 1:
         raise ParameterError(f"level is {level!r}; expected a fraction between 0 and 1, such as 0.95")
     if not isinstance(random_state, Integral) or random_state < 0:
@@ -1090,9 +1073,7 @@ def _resampled(
     estimate = statistic(np.arange(len(truth)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VocalbioWarning)  # counted below
-        values = np.array(
-            [statistic(np.concatenate([rows_of[speaker] for speaker in draw])) for draw in draws]
-        )
+        values = np.array([statistic(np.concatenate([rows_of[speaker] for speaker in draw])) for draw in draws])
     defined = values[~np.isnan(values)]
     n_undefined = len(values) - len(defined)
     if n_undefined > 0.1 * len(values):

@@ -152,9 +152,7 @@ def _stretches(sound: Any) -> list[tuple[float, float, bool]]:
     threshold_db = quiet - loud + min(_ABOVE_NOISE_DB, (loud - quiet) / 2)
     sounding = sounding_intervals(sound, intensity, threshold_db=min(max(-25.0, threshold_db), -1.0))
     edges = [0.0, *sounding.ravel(), sound.xmax]
-    return [
-        (start, end, number % 2 == 1) for number, (start, end) in enumerate(pairwise(edges)) if end > start
-    ]
+    return [(start, end, number % 2 == 1) for number, (start, end) in enumerate(pairwise(edges)) if end > start]
 
 
 def _snr_db(samples: NDArray[np.float64], speech: NDArray[np.bool_], pauses: NDArray[np.bool_]) -> float:

@@ -31,9 +31,7 @@ SILENT_PEAK = 1e-6  # -120 dBFS: below the last bit of 16
 SHORTEST_S = 6.4 / 50  # what Praat's intensity needs at its pitch floor of 50 Hz
 
 
-def windows(
-    duration_s: float, window_s: float, hop_s: float, sampling_rate_hz: float = 16_000
-) -> NDArray[np.float64]:
+def windows(duration_s: float, window_s: float, hop_s: float, sampling_rate_hz: float = 16_000) -> NDArray[np.float64]:
     """
     Where the windows lie that `vocalbio.audio.window_audio` cuts out of a recording.
 
@@ -167,9 +165,7 @@ def read_textgrid(path: str | os.PathLike[str], tier: str | None = None) -> pd.D
     try:
         grid = parselmouth.read(name)
     except parselmouth.PraatError as error:
-        raise ParameterError(
-            f"{name} is no TextGrid that Praat can read: {str(error).splitlines()[0]}"
-        ) from error
+        raise ParameterError(f"{name} is no TextGrid that Praat can read: {str(error).splitlines()[0]}") from error
     if not isinstance(grid, parselmouth.TextGrid):
         raise ParameterError(f"{name} holds a {type(grid).__name__}; expected a TextGrid")
     tiers = {
@@ -374,9 +370,7 @@ def sounding_intervals(
     threshold_db -= loudest - call(intensity, "Get quantile", 0, 0, 0.99)  # Praat counts from the maximum
     with warnings.catch_warnings():  # that loud and soft are close to each other; then all is sounding
         warnings.simplefilter("ignore", parselmouth.PraatWarning)
-        grid = call(
-            intensity, "To TextGrid (silences)", threshold_db, min_pause_s, min_sounding_s, "", "sounding"
-        )
+        grid = call(intensity, "To TextGrid (silences)", threshold_db, min_pause_s, min_sounding_s, "", "sounding")
     times = [(start, end) for start, end, label in _intervals(grid, 1) if label]
     return np.array(times, np.float64).reshape(-1, 2)
 
@@ -448,9 +442,7 @@ def _read_text(path: str | os.PathLike[str]) -> str:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(
-            f"{os.fsdecode(path)} cannot be read as text: {error}; check the path"
-        ) from error
+        raise ParameterError(f"{os.fsdecode(path)} cannot be read as text: {error}; check the path") from error
 
 
 def _need_columns(table: pd.DataFrame, *columns: str) -> None:

@@ -198,9 +198,7 @@ class Prosody(Family):
     def names(self) -> tuple[str, ...]:
         """Official names of the functionals."""
         if self.feature_set not in _feature_sets():
-            raise ParameterError(
-                f"feature_set is {self.feature_set!r}; expected one of {', '.join(_feature_sets())}"
-            )
+            raise ParameterError(f"feature_set is {self.feature_set!r}; expected one of {', '.join(_feature_sets())}")
         return tuple(_smile(self.feature_set, "Functionals").feature_names)
 
     @property
@@ -212,19 +210,13 @@ class Prosody(Family):
         for name in self.names:
             meaning, unit = _meaning(name) if gemaps else (f"openSMILE {self.feature_set} functional", "")
             group = occurrence(name)
-            columns.append(
-                Column(name, unit, meaning, OCCURRENCE[group], f"openSMILE {self.feature_set}", paper)
-            )
+            columns.append(Column(name, unit, meaning, OCCURRENCE[group], f"openSMILE {self.feature_set}", paper))
         return tuple(columns)
 
     def extract(self, recording: Recording) -> Measured:
         """Functionals of shape (n_features,); NaN for what did not occur."""
         names = self.names
-        values = (
-            _smile(self.feature_set, "Functionals")(recording.samples, SAMPLING_RATE_HZ)
-            .ravel()
-            .astype(float)
-        )
+        values = _smile(self.feature_set, "Functionals")(recording.samples, SAMPLING_RATE_HZ).ravel().astype(float)
         groups = _groups(self.feature_set)
         if "GeMAPS" in self.feature_set:
             values, reasons = _mask_gemaps(values, dict(zip(names, values, strict=True)), groups)
@@ -259,9 +251,7 @@ def _groups(feature_set: str) -> np.ndarray:
     return np.array([occurrence(name) for name in _smile(feature_set, "Functionals").feature_names])
 
 
-def _mask_gemaps(
-    values: np.ndarray, by_name: dict[str, float], groups: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
+def _mask_gemaps(values: np.ndarray, by_name: dict[str, float], groups: np.ndarray) -> tuple[np.ndarray, list[str]]:
     reasons = []
     voiced = by_name["F0semitoneFrom27.5Hz_sma3nz_amean"] != 0 and by_name["VoicedSegmentsPerSec"] > 0
     unvoiced = by_name["MeanUnvoicedSegmentLength"] > 0
@@ -275,9 +265,7 @@ def _mask_gemaps(
     return np.where(missing, np.nan, values), reasons
 
 
-def _mask_other(
-    values: np.ndarray, names: tuple[str, ...], groups: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
+def _mask_other(values: np.ndarray, names: tuple[str, ...], groups: np.ndarray) -> tuple[np.ndarray, list[str]]:
     # Other sets have functionals that may truly be 0 (positions, minima), so only voicing as a whole is judged.
     pitch = np.array([bool(re.match(r"F0(final)?(__)?_?", name)) and "_de" not in name for name in names])
     if not pitch.any() or np.any(values[pitch] != 0):

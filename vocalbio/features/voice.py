@@ -227,9 +227,7 @@ class Voice(Family):
         f0 = np.where(analysis.is_voiced, analysis.frequency, np.nan)
         level = analysis.intensity
         level_db = np.interp(times_s, level.xs(), level.values[0])
-        formants = [
-            [analysis.formant.get_value_at_time(number, time) for time in times_s] for number in (1, 2, 3)
-        ]
+        formants = [[analysis.formant.get_value_at_time(number, time) for time in times_s] for number in (1, 2, 3)]
         values = np.column_stack([f0, level_db, *np.array(formants)])
         return Frames(values, times_s, ("f0_hz", "intensity_db", "f1_hz", "f2_hz", "f3_hz"))
 
@@ -262,7 +260,18 @@ class _Analysis:
         self, floor_hz: float, ceiling_hz: float, voicing: float = 0.45, step_s: float = STEP_S
     ) -> parselmouth.Pitch:
         return self.call(
-            self.sound, "To Pitch (ac)", step_s, floor_hz, 15, "no", 0.03, voicing, 0.01, 0.35, 0.14, ceiling_hz
+            self.sound,
+            "To Pitch (ac)",
+            step_s,
+            floor_hz,
+            15,
+            "no",
+            0.03,
+            voicing,
+            0.01,
+            0.35,
+            0.14,
+            ceiling_hz,
         )
 
     def _range(self) -> tuple[float, float, bool]:
@@ -293,8 +302,9 @@ class _Analysis:
 
     @cached_property
     def pulse_times_s(self) -> NDArray[np.float64]:
-        grid = self.call(self.pulses, "To Matrix")
-        return np.sort(np.asarray(grid.values[0]))
+        if self.call(self.pulses, "Get number of points") == 0:
+            return np.empty(0)  # Praat refuses to convert an empty PointProcess
+        return np.sort(self.call(self.pulses, "To Matrix").values[0])
 
     @cached_property
     def longest_period_s(self) -> float:
@@ -370,9 +380,7 @@ def _pulses(analysis: _Analysis) -> dict[str, float]:
         values[name] = analysis.call(analysis.pulses, f"Get jitter ({praat})", *common)
     both = [analysis.sound, analysis.pulses]
     for key, praat in SHIMMER.items():
-        values[f"shimmer_{key}"] = analysis.call(
-            both, f"Get shimmer ({praat})", *common, LARGEST_AMPLITUDE_FACTOR
-        )
+        values[f"shimmer_{key}"] = analysis.call(both, f"Get shimmer ({praat})", *common, LARGEST_AMPLITUDE_FACTOR)
     return values
 
 
@@ -398,7 +406,9 @@ def _formants(analysis: _Analysis) -> dict[str, float]:
     if not len(times):
         return values
     # below 11 kHz the fourth formant has no room
-    numbers = (1, 2, 3) if analysis.recording.source_rate_hz < 2 * analysis.settings.formant_ceiling_hz else (1, 2, 3, 4)
+    numbers = (
+        (1, 2, 3) if analysis.recording.source_rate_hz < 2 * analysis.settings.formant_ceiling_hz else (1, 2, 3, 4)
+    )
     for number in numbers:
         frequency = np.array([analysis.formant.get_value_at_time(number, time) for time in times])
         bandwidth = np.array([analysis.formant.get_bandwidth_at_time(number, time) for time in times])
@@ -485,9 +495,7 @@ def _count_syllables(analysis: _Analysis) -> int:
             kept.append(peak)
     nuclei_s = times[np.array(kept, int)]
     nuclei_s = nuclei_s[analysis.is_sounding(nuclei_s)]
-    pitch = analysis.call(
-        analysis.sound, "To Pitch (ac)", 0.02, 30, 4, "no", 0.03, 0.25, 0.01, 0.35, 0.25, 450
-    )
+    pitch = analysis.call(analysis.sound, "To Pitch (ac)", 0.02, 30, 4, "no", 0.03, 0.25, 0.01, 0.35, 0.25, 450)
     return sum(not math.isnan(pitch.get_value_at_time(time)) for time in nuclei_s)
 
 
