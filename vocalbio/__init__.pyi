@@ -7,6 +7,7 @@ from . import metrics as metrics
 from . import networks as networks
 from .audio import Recording as Recording
 from .audio import load_audio as load_audio
+from .datasets import Sequences as Sequences
 from .errors import AudioError as AudioError
 from .errors import LeakageError as LeakageError
 from .errors import MissingPackageError as MissingPackageError
@@ -25,5 +26,7 @@ from .features.family import Frames as Frames
 from .features.prosody import Prosody as Prosody
 from .features.spectral import Spectral as Spectral
 from .features.voice import Voice as Voice
+from .risk import Answer as Answer
+from .risk import RiskModel as RiskModel
 
 __version__: str

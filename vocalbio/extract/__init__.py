@@ -1,13 +1,6 @@
 """From recordings to one table: families side by side, one row a request, whatever happens to it."""
 
-from vocalbio.extract.extractor import FeatureExtractor, extract_features, extract_frames
-from vocalbio.extract.table import describe_columns, errors, read_settings
+import lazy_loader as _lazy
 
-__all__ = [
-    "FeatureExtractor",
-    "describe_columns",
-    "errors",
-    "extract_features",
-    "extract_frames",
-    "read_settings",
-]
+# worker processes load this package for its rows, and must not load scikit-learn with it
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -225,7 +225,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
                     )
                 families.append(FAMILIES[name](**entry))
             return cls(families, **{key: settings[key] for key in ("window_s", "hop_s", "speech_only")})
-        except (KeyError, TypeError) as error:
+        except ParameterError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise ParameterError(f"these are not the settings of an extractor: {error!r}") from error
 
     def _plan(self) -> Plan:

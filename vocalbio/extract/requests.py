@@ -116,6 +116,16 @@ def _source(source: Any, position: int) -> tuple[str | IO[bytes] | Recording, st
     if isinstance(source, Recording):
         return source, source.file or f"recording_{position}"
     if hasattr(source, "read"):
-        # bytes travel to a worker process, an open file does not
-        return io.BytesIO(source.read()), str(getattr(source, "name", "file object"))
+        name = getattr(source, "name", None)
+        return _bytes(source, position), name if isinstance(name, str) else f"file_object_{position}"
     raise ParameterError(f"entry {position} of audio is of type {type(source).__name__}; {EXPECTED}")
+
+
+def _bytes(source: IO[bytes], position: int) -> IO[bytes]:
+    """What an open file holds, from its beginning: bytes travel to a worker process, an open file does not."""
+    if hasattr(source, "seek"):
+        source.seek(0)
+    content = source.read()
+    if not isinstance(content, bytes):
+        raise ParameterError(f"entry {position} of audio was opened as text; open it with mode 'rb'")
+    return io.BytesIO(content)

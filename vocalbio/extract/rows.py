@@ -197,14 +197,14 @@ def _extract(family: FamilyLike, recording: Recording, plan: Plan) -> tuple[np.n
         )
     try:
         measured = family.extract(recording)
+        if not isinstance(measured, Measured):
+            measured = Measured(np.asarray(measured, float))
     except (MissingPackageError, ParameterError):
         raise  # the same for every file
     except Exception as error:  # a family of the user's may fail in any way; the batch goes on
         if plan.on_error == "raise":
             raise
         return nothing, [(stage, f"{type(error).__name__}: {error}")], True
-    if not isinstance(measured, Measured):
-        measured = Measured(np.asarray(measured, float))
     values, reasons = measured.values, [(stage, reason) for reason in measured.reasons]
     if values.shape != (size,):
         raise ParameterError(f"family {stage!r} returned shape {values.shape}; expected ({size},), one a name")

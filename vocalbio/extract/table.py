@@ -105,11 +105,12 @@ def errors(X: pd.DataFrame, *, partial: bool = False) -> pd.DataFrame:
     by_key: dict[tuple[Any, ...], list[tuple[bool, str, str]]] = {}
     for file, start, end, failed, stage, reason in json.loads(X.attrs.get(NOTES, "[]")):
         by_key.setdefault((file, start, end), []).append((failed, stage, reason))
-    ok = X[QUALITY_PREFIX + "ok"].to_numpy() if QUALITY_PREFIX + "ok" in X else np.ones(len(X))
+    ok = X[QUALITY_PREFIX + "ok"].to_numpy() if QUALITY_PREFIX + "ok" in X else np.full(len(X), np.nan)
     places, found = [], []
     for place, entry in enumerate(X.index):
         notes = list(dict.fromkeys(by_key.get(tuple(_key(entry)), [])))
-        failed = bool(ok[place] == 0) or any(note[0] for note in notes)
+        failed = any(note[0] for note in notes) if np.isnan(ok[place]) else bool(ok[place] == 0)
+        notes = [note for note in notes if note[0] == failed]  # recordings of one name may share a key
         if failed and not notes:
             notes = [(True, "unknown", "the reason was lost with X.attrs; extract this file again to see it")]
         if partial:

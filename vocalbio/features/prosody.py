@@ -24,24 +24,26 @@ PAPER = {
     "": "Eyben F, Wöllmer M, Schuller B. openSMILE. ACM Multimedia 2010. doi:10.1145/1873951.1874246",
 }
 
-COUNTS = ("loudnessPeaksPerSec", "VoicedSegmentsPerSec")
-"""Rates that are truly 0 where nothing occurred."""
+COUNTS = re.compile(r"^(loudnessPeaksPerSec|VoicedSegmentsPerSec)$|Turn_numOnsets$|ff0_(de_)?nnz$")
+"""Counts and shares, truly 0 where nothing occurred."""
 
+PITCH_WITNESS = re.compile(r"^F0\w*_sma_amean$")
+"""Mean pitch in the sets other than GeMAPS: 0 where no frame is voiced (a length of turns, say, is not)."""
 VOICED = re.compile(
-    r"^(F0|jitter|shimmer|HNR|logHNR|logRelF0|F[123](frequency|bandwidth|amplitude)|(Mean|Stddev)Voiced"
+    r"^(?!.*_duration$)(F0|jitter|shimmer|HNR|logHNR|logRelF0|F[123](frequency|bandwidth|amplitude)|(Mean|Stddev)Voiced"
     r"|(alphaRatio|hammarbergIndex|slope|spectralFlux|mfcc\d)V)"
 )
 UNVOICED = re.compile(r"^((Mean|Stddev)Unvoiced|(alphaRatio|hammarbergIndex|slope|spectralFlux)UV)")
 
 OCCURRENCE = {
     "always": "always a number: 0 means that there were none",
-    "sound": "some sound (one sample beyond half a 16-bit step)",
+    "sound": "some sound (one sample of at least a 16-bit step)",
     "slopes": "some sound that rises and falls (openSMILE writes 0 where it found no slope)",
-    "voiced": "voiced frames, by openSMILE's own decision",
+    "voiced": "voiced frames, by openSMILE's own decision (it writes 0 where they are too few, or too even, to tell)",
     "voiced slopes": "voiced frames in which F0 rises or falls (openSMILE writes 0 where it found no slope)",
-    "unvoiced": "unvoiced frames, by openSMILE's own decision",
-    "two voiced segments": "two or more voiced segments",
-    "two unvoiced segments": "two or more unvoiced segments",
+    "unvoiced": "unvoiced frames that hold some sound, by openSMILE's own decision",
+    "two voiced segments": "two or more voiced segments that differ in length",
+    "two unvoiced segments": "two or more unvoiced segments that differ in length",
 }
 """What must have occurred, by group."""
 
@@ -117,7 +119,7 @@ def occurrence(name: str) -> str:
     >>> occurrence("jitterLocal_sma3nz_amean"), occurrence("loudnessPeaksPerSec")
     ('voiced', 'always')
     """
-    if name in COUNTS:
+    if COUNTS.search(name):
         return "always"
     if name == "StddevVoicedSegmentLengthSec":
         return "two voiced segments"
@@ -225,13 +227,18 @@ class Prosody(Family):
         return Measured(values, tuple(reasons))
 
     def frames(self, recording: Recording) -> Frames:
-        """Low-level descriptors every 10 ms; voiced ones NaN where openSMILE found no voicing."""
+        """
+        Low-level descriptors every 10 ms; voiced ones NaN where openSMILE found no voicing.
+
+        Times are the centres of the 60 ms frames of pitch and voice quality. Loudness, flux, MFCC and spectral slopes
+        come from shorter frames with the same start, so theirs lie some 20 ms before the time given.
+        """
         if self.feature_set not in _feature_sets():
             self.names  # noqa: B018 - raises, naming the sets that exist
         smile = _smile(self.feature_set, "LowLevelDescriptors")
         names = tuple(smile.feature_names)
         values = smile(recording.samples, SAMPLING_RATE_HZ)[0].T.astype(float)
-        pitch = [i for i, name in enumerate(names) if name.startswith("F0")]
+        pitch = [i for i, name in enumerate(names) if re.match(r"F0(?!\w*env)", name, re.IGNORECASE)]
         if pitch:
             unvoiced = values[:, pitch[0]] == 0
             voiced_only = [i for i, name in enumerate(names) if VOICED.match(name)]
@@ -255,7 +262,8 @@ def _mask_gemaps(values: np.ndarray, by_name: dict[str, float], groups: np.ndarr
     reasons = []
     voiced = by_name["F0semitoneFrom27.5Hz_sma3nz_amean"] != 0 and by_name["VoicedSegmentsPerSec"] > 0
     unvoiced = by_name["MeanUnvoicedSegmentLength"] > 0
-    missing = (groups != "always") & (values == 0)  # none of the others can be exactly 0 once it occurred
+    # a plain statistic of all frames may truly be 0 (the range of loudness, where most frames are silent)
+    missing = ~np.isin(groups, ["always", "sound"]) & (values == 0)
     if not voiced:
         missing |= np.isin(groups, ["voiced", "voiced slopes", "two voiced segments"])
         reasons.append("no voiced frames by openSMILE: pitch, jitter, shimmer, HNR and formants are NaN")
@@ -267,9 +275,8 @@ def _mask_gemaps(values: np.ndarray, by_name: dict[str, float], groups: np.ndarr
 
 def _mask_other(values: np.ndarray, names: tuple[str, ...], groups: np.ndarray) -> tuple[np.ndarray, list[str]]:
     # Other sets have functionals that may truly be 0 (positions, minima), so only voicing as a whole is judged.
-    pitch = np.array([bool(re.match(r"F0(final)?(__)?_?", name)) and "_de" not in name for name in names])
-    if not pitch.any() or np.any(values[pitch] != 0):
+    values = np.where(np.char.endswith(groups, "slopes") & (values == 0), np.nan, values)
+    if any(value != 0 for name, value in zip(names, values, strict=True) if PITCH_WITNESS.match(name)):
         return values, []
-    voiced_only = groups == "voiced"
     reason = "no voiced frames by openSMILE: pitch, jitter, shimmer and HNR columns are NaN"
-    return np.where(voiced_only, np.nan, values), [reason]
+    return np.where(np.isin(groups, ["voiced", "voiced slopes"]), np.nan, values), [reason]

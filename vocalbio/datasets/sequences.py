@@ -1,0 +1,195 @@
+"""Sequences: the segments of one recording, or of one speaker, as one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from vocalbio.errors import ParameterError
+from vocalbio.extract.table import QUALITY_PREFIX, is_feature, read_settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Sequences"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequences:
+    """
+    Samples of many segments each: what a recurrent network is trained on.
+
+    Made by `from_table`. Slices, masks and integer arrays give Sequences again, so that scikit-learn's
+    splitters, ``cross_val_predict`` and ``GridSearchCV`` take them like rows of a table.
+
+    Attributes
+    ----------
+    keys : list
+        What each sample is: a file, or a speaker.
+    values : list of ndarray of float32
+        One a key, shape (n_segments, n_features), NaN where a feature is missing. A key without any usable
+        segment has shape (0, n_features).
+    names : list of str
+        Columns of `values`.
+    settings : dict or None
+        Settings of the extractor that made the table; None where it does not tell.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vocalbio.datasets import Sequences
+    >>> index = pd.MultiIndex.from_tuples(
+    ...     [("a.wav", 0, 5), ("a.wav", 5, 10), ("b.wav", 0, 5)], names=["file", "start", "end"])
+    >>> sequences = Sequences.from_table(pd.DataFrame({"voice__f0_mean_hz": [110.0, 120.0, 210.0]}, index))
+    >>> sequences
+    Sequences(2 of 1-2 segments x 1 features)
+    >>> sequences[1].keys
+    ['b.wav']
+    """
+
+    keys: list[Hashable]
+    values: list[NDArray[np.float32]]
+    names: list[str]
+    settings: dict[str, Any] | None = None
+
+    @classmethod
+    def from_table(cls, X: pd.DataFrame, by: Any = "file") -> Sequences:
+        """
+        Put the rows of a feature table together.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+            From `vocalbio.extract_features` with `window_s`, or with one row a segment of an index. Quality
+            columns are left out, and so are unusable rows (``quality__ok`` 0, or every feature missing).
+        by : str or array-like of shape (n_rows,), default "file"
+            What belongs together: a level of the index, or a key for each row, such as its speaker.
+
+        Returns
+        -------
+        Sequences
+            Keys in the order in which they first occur; files of a key likewise, and the rows of a file in
+            order of ``start``.
+
+        Raises
+        ------
+        ParameterError
+            If `X` is not a table of numbers, or `by` does not fit it.
+        """
+        if not isinstance(X, pd.DataFrame):
+            raise ParameterError(f"X is of type {type(X).__name__}; expected a table from extract_features")
+        names = [str(column) for column in X.columns if is_feature(column)]
+        try:
+            values = X[[column for column in X.columns if is_feature(column)]].to_numpy(np.float32)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"X holds something else than numbers ({error})") from error
+        key_of_row, keys = pd.factorize(_row_keys(X, by))
+        if (key_of_row < 0).any():
+            raise ParameterError(f"by is missing (NaN or None) for {(key_of_row < 0).sum()} rows of X")
+        usable = ~np.isnan(values).all(axis=1)
+        if QUALITY_PREFIX + "ok" in X:
+            usable &= X[QUALITY_PREFIX + "ok"].to_numpy() != 0
+        order = _order_of_time(X)
+        order = order[usable[order]]
+        order = order[np.argsort(key_of_row[order], kind="stable")]
+        ends = np.cumsum(np.bincount(key_of_row[order], minlength=len(keys)))
+        settings = (read_settings(X) or {}).get("extractor")
+        return cls(list(keys), np.split(values[order], ends[:-1]) if len(keys) else [], names, settings)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Whether there is a usable segment, shape (n,)."""
+        return np.array([len(values) > 0 for values in self.values], bool)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of sequences, as the shape of an array of them: scikit-learn then indexes us like one."""
+        return (len(self.keys),)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        lengths = [len(values) for values in self.values] or [0]
+        return f"Sequences({len(self)} of {min(lengths)}-{max(lengths)} segments x {len(self.names)} features)"
+
+    def __getitem__(self, key: Any) -> Sequences:
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # how scikit-learn writes "these rows"
+        try:
+            places = np.atleast_1d(np.arange(len(self))[np.asarray(key) if isinstance(key, list) else key])
+        except IndexError as error:
+            raise IndexError(f"{error}; there are {len(self)} sequences") from error
+        return replace(self, keys=[self.keys[i] for i in places], values=[self.values[i] for i in places])
+
+    def padded(self, length: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """
+        All sequences in one array, padded on the right.
+
+        Parameters
+        ----------
+        length : int, optional
+            Segments to pad to; the longest sequence's by default.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (n, length, n_features)
+            0 after the end of a sequence.
+        mask : ndarray of bool, shape (n, length)
+            True where there is a segment.
+
+        Raises
+        ------
+        ParameterError
+            If a sequence is longer than `length`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vocalbio.datasets import Sequences
+        >>> short, long = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)
+        >>> values, mask = Sequences(["a", "b"], [short, long], ["voice__x", "voice__y"]).padded()
+        >>> values.shape, mask.sum(axis=1).tolist()
+        ((2, 3, 2), [1, 3])
+        """
+        lengths = np.array([len(values) for values in self.values], int)
+        longest = int(lengths.max(initial=0))
+        if length is None:
+            length = longest
+        elif length < longest:
+            raise ParameterError(f"length is {length!r}; the longest sequence has {longest} segments")
+        mask = np.arange(length) < lengths[:, None]
+        padded = np.zeros((len(self), length, len(self.names)), np.float32)
+        if mask.any():
+            padded[mask] = np.concatenate(self.values)
+        return padded, mask
+
+
+def _row_keys(X: pd.DataFrame, by: Any) -> Any:
+    if isinstance(by, str):
+        if by not in X.index.names:
+            raise ParameterError(
+                f"by is {by!r}, and the index of X has the levels {list(X.index.names)}; expected one of them, or an "
+                "array with a key for each row"
+            )
+        return X.index.get_level_values(by)
+    keys = np.asarray(by, object)
+    if keys.shape != (len(X),):
+        raise ParameterError(f"by has shape {keys.shape}; expected a key for each of the {len(X)} rows of X")
+    if isinstance(by, pd.Series) and not isinstance(by.index, pd.RangeIndex) and not by.index.equals(X.index):
+        raise ParameterError("by has another index than X; expected the same rows in the same order")
+    return keys
+
+
+def _order_of_time(X: pd.DataFrame) -> NDArray[np.intp]:
+    """Rows by file, in order of first occurrence, and by start."""
+    order = np.arange(len(X))
+    for level in ("start", "file"):  # the sort is stable: the last one comes first
+        if level in X.index.names:
+            ranks, _ = pd.factorize(X.index.get_level_values(level), sort=level == "start")
+            order = order[np.argsort(ranks[order], kind="stable")]
+    return order

@@ -1,0 +1,118 @@
+"""Splits by speaker: nobody is on both sides."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from vocalbio.errors import LeakageError, ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["check_disjoint", "speaker_folds"]
+
+
+def speaker_folds(
+    y: ArrayLike, groups: ArrayLike, n_splits: int | None = None, seed: int | None = 0
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """
+    Cut rows into training and test parts that share no speaker.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Classes, which the folds are balanced for as far as whole speakers allow.
+    groups : array-like of shape (n,)
+        Speaker of each row.
+    n_splits : int, optional
+        Number of folds; None: leave one speaker out, a fold for each.
+    seed : int or None, default 0
+        Which speakers come together; without meaning when one is left out.
+
+    Returns
+    -------
+    list of (train, test)
+        Positions of rows, two integer arrays a fold. Every row is tested once.
+
+    Raises
+    ------
+    ParameterError
+        If lengths differ, a speaker is missing, or there are too few speakers or rows of a class for so many
+        folds.
+
+    Examples
+    --------
+    >>> from vocalbio.datasets import speaker_folds
+    >>> for train, test in speaker_folds([0, 1, 1, 0], ["Ann", "Ann", "Bob", "Bob"]):
+    ...     print(train, test)
+    [2 3] [0 1]
+    [0 1] [2 3]
+    """
+    labels, speakers = np.asarray(y), np.asarray(groups, object)
+    if labels.ndim != 1 or speakers.shape != labels.shape:
+        raise ParameterError(
+            f"y has shape {labels.shape} and groups {speakers.shape}; expected one class and one speaker a row"
+        )
+    speaker_of_row, names = pd.factorize(speakers)
+    if (speaker_of_row < 0).any():
+        raise ParameterError(f"groups is missing (NaN or None) for {(speaker_of_row < 0).sum()} rows")
+    if n_splits is None:
+        n_splits = max(2, len(names))
+    if isinstance(n_splits, bool) or not isinstance(n_splits, (int, np.integer)) or n_splits < 2:
+        raise ParameterError(f"n_splits is {n_splits!r}; expected a whole number, at least 2")
+    if len(names) < n_splits:
+        raise ParameterError(f"groups holds {len(names)} speakers; {n_splits} folds need at least {n_splits} of them")
+    rows = np.arange(len(labels))
+    if n_splits == len(names):
+        tests = [rows[speaker_of_row == speaker] for speaker in range(len(names))]
+    else:
+        tests = _stratified(labels, speaker_of_row, n_splits, seed)
+    folds = [(np.setdiff1d(rows, test), test) for test in tests if len(test)]
+    for train, test in folds:
+        check_disjoint(speakers[train], speakers[test])
+    return folds
+
+
+def _stratified(labels: Any, speakers: Any, n_splits: int, seed: int | None) -> list[NDArray[np.intp]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # that a class has fewer rows than there are folds
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return [test for _, test in splitter.split(speakers, labels, speakers)]
+        except ValueError as error:
+            raise ParameterError(f"y cannot be cut into {n_splits} folds: {error}") from error
+
+
+def check_disjoint(groups_train: ArrayLike, groups_test: ArrayLike) -> None:
+    """
+    Make sure that no speaker is on both sides of a split.
+
+    Parameters
+    ----------
+    groups_train, groups_test : array-like
+        Speaker of each row.
+
+    Raises
+    ------
+    LeakageError
+        If somebody is; names up to five.
+
+    Examples
+    --------
+    >>> from vocalbio.datasets import check_disjoint
+    >>> check_disjoint(["Ann", "Bob"], ["Cem"])
+    """
+    train = dict.fromkeys(np.asarray(groups_train, object).ravel())
+    shared = [speaker for speaker in dict.fromkeys(np.asarray(groups_test, object).ravel()) if speaker in train]
+    if shared:
+        named = ", ".join(map(str, shared[:5])) + (", …" if len(shared) > 5 else "")
+        raise LeakageError(
+            f"in training and in test at once: {named} (speakers: {len(shared)}). Split by speaker, "
+            "as vocalbio.datasets.speaker_folds does"
+        )

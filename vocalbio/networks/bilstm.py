@@ -1,0 +1,113 @@
+"""A bidirectional LSTM: a sequence of segments in, class probabilities out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vocalbio.errors import required_for
+from vocalbio.networks.output import check_sizes, draw_seeds, finish
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["build_bilstm"]
+
+
+def build_bilstm(
+    n_features: int, n_outputs: int = 1, *, preset: str = "published", seed: int | None = None
+) -> keras.Model:
+    """
+    Build and compile a bidirectional LSTM for sequences of standardised features.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of each segment.
+    n_outputs : int, default 1
+        1: one sigmoid, output shape (batch, 1). More: a softmax, output shape (batch, n_outputs), for one-hot
+        targets.
+    preset : {"published", "small"}
+        ``"published"``: the audio branch of Al Hanai et al. [1]_: three bidirectional layers of 128 units,
+        the two directions multiplied, dropout 0.2 on inputs and states, last states to the output. They
+        trained with SGD on features of their own; here it is Adam with learning rate 1e-4.
+        ``"small"``: one bidirectional layer of 16 units, dropout 0.3, averaged over the segments; Adam with
+        learning rate 1e-3. For tens to hundreds of recordings: the average gives every segment a way to the
+        output of its own, so that little has to be learnt about order.
+    seed : int, optional
+        Fixes the weights and the dropout. The caller's own random generators are never touched.
+
+    Returns
+    -------
+    keras.Model
+        Compiled: Adam, cross-entropy, accuracy, AUC. Two inputs, ``[values, mask]``: values of shape (batch,
+        n_segments, n_features), and mask of bool and shape (batch, n_segments), which is True for segments
+        that exist. `vocalbio.datasets.Sequences.padded` makes both.
+
+    Raises
+    ------
+    ParameterError
+        If a size, the preset or the seed is wrong.
+    MissingPackageError
+        If Keras is not installed.
+
+    Notes
+    -----
+    What exists is told by the mask alone, never guessed from zeros in the data, so longer padding does not
+    change a score. Pad on the right (cuDNN accepts nothing else) and give every sequence one segment at
+    least.
+
+    References
+    ----------
+    .. [1] Al Hanai T, Ghassemi M, Glass J. Detecting depression with audio/text sequence modeling of
+       interviews. Interspeech 2018:1716-1720. doi:10.21437/Interspeech.2018-2522. Sizes as in the authors'
+       trainLSTM.py, https://github.com/talhanai/redbud-tree-depression
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vocalbio.networks import build_bilstm
+    >>> network = build_bilstm(4, preset="small", seed=0)
+    >>> network([np.zeros((2, 5, 4)), np.ones((2, 5), bool)]).shape
+    TensorShape([2, 1])
+    """
+    check_sizes(n_features, n_outputs, preset, ("published", "small"))
+    seeds = iter(draw_seeds(seed, 20))
+    with required_for("building a network", "keras"):
+        import keras
+        from keras import layers
+
+    def one_way(units: int, dropout: float, *, sequences: bool, backwards: bool) -> keras.Layer:
+        return layers.LSTM(
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+            dropout=dropout,
+            recurrent_dropout=dropout,
+            seed=next(seeds),
+            return_sequences=sequences,
+            go_backwards=backwards,
+        )
+
+    def both_ways(units: int, name: str, *, sequences: bool, dropout: float, merge: str) -> keras.Layer:
+        # two layers of our own: left to itself, Bidirectional gives both directions the same weights
+        return layers.Bidirectional(
+            one_way(units, dropout, sequences=sequences, backwards=False),
+            backward_layer=one_way(units, dropout, sequences=sequences, backwards=True),
+            merge_mode=merge,
+            name=name,
+        )
+
+    values = keras.Input((None, n_features), name="values")
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    hidden = values
+    if preset == "small":
+        hidden = both_ways(16, "lstm", sequences=True, dropout=0.0, merge="concat")(hidden, mask=mask)
+        hidden = layers.GlobalAveragePooling1D(name="average")(hidden, mask=mask)
+        hidden = layers.Dropout(0.3, seed=next(seeds), name="dropout")(hidden)
+        learning_rate = 1e-3
+    else:
+        for number in (1, 2, 3):
+            layer = both_ways(128, f"lstm_{number}", sequences=number < 3, dropout=0.2, merge="mul")
+            hidden = layer(hidden, mask=mask)
+        learning_rate = 1e-4
+    return finish(f"bilstm_{preset}", [values, mask], hidden, n_outputs, learning_rate=learning_rate, seed=next(seeds))

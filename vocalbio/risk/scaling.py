@@ -1,0 +1,63 @@
+"""Scaling: from a table with gaps to numbers that a network can learn from, fitted on training rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Scaling"]
+
+LIMIT = 5.0
+"""In standard deviations: eGeMAPS' deviations over means grow without bound as a mean nears 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """
+    Median imputation with missing-indicators, standardisation, clipping, equal weight for every family.
+
+    Attributes
+    ----------
+    medians : numpy.ndarray
+        Shape (n_features,), over training rows; 0 where a column never was a number.
+    indicated : numpy.ndarray
+        Shape (n_features,), True where training rows had gaps: these columns get an indicator.
+    centre, spread, weight : numpy.ndarray
+        Shape (n_inputs,) with n_inputs = n_features + n_indicators.
+    """
+
+    medians: NDArray[np.float64]
+    indicated: NDArray[np.bool_]
+    centre: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float64], names: Sequence[str]) -> Scaling:
+        """Learn from training rows of shape (n_rows, n_features); the family is the name up to ``"__"``."""
+        missing = np.isnan(values)
+        medians = np.zeros(values.shape[1])
+        known = ~missing.all(axis=0)
+        medians[known] = np.nanmedian(values[:, known], axis=0)
+        indicated = missing.any(axis=0) & known  # a column that never is a number tells nothing by its absence
+        inputs = np.hstack([np.where(missing, medians, values), missing[:, indicated]])
+        spread = inputs.std(axis=0)
+        families = np.array([str(name).split("__")[0] for name in names], dtype=object)
+        families = np.concatenate([families, families[indicated]])
+        unique, block, sizes = np.unique(families, return_inverse=True, return_counts=True)
+        weight = np.sqrt(len(families) / (len(unique) * sizes[block]))
+        return cls(medians, indicated, inputs.mean(axis=0), np.where(spread > 1e-12, spread, 1.0), weight)
+
+    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Turn rows of shape (n_rows, n_features) into inputs of shape (n_rows, n_inputs)."""
+        missing = np.isnan(values)
+        inputs = np.hstack([np.where(missing, self.medians, values), missing[:, self.indicated]])
+        scaled = np.clip((inputs - self.centre) / self.spread, -LIMIT, LIMIT) * self.weight
+        return scaled.astype(np.float32)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Plain arrays, for a file."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
