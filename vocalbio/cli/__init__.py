@@ -1,1 +1,5 @@
-"""The command line."""
+"""The command line: ``vocalbio demo``, ``vocalbio extract``, ``vocalbio doctor``."""
+
+from vocalbio.cli.app import main
+
+__all__ = ["main"]

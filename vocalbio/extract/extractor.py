@@ -183,7 +183,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         families = []
         for prefix, family in resolve_families(self.families):
             if type(family) is FAMILIES.get(prefix):
-                families.append({"family": prefix, **family.settings()})  # type: ignore[attr-defined]
+                families.append({"family": prefix, **family.settings()})
             else:
                 settings = family.settings() if hasattr(family, "settings") else {}
                 made_by = f"{type(family).__module__}.{type(family).__qualname__}"

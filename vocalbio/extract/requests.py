@@ -66,8 +66,8 @@ def parse_audio(audio: Any) -> list[Request]:
     else:
         items = [(source, 0.0, None) for source in _listed(audio)]
     requests: dict[Any, Request] = {}
-    for position, (source, start_s, end_s) in enumerate(items):
-        source, label = _source(source, position)
+    for position, (item, start_s, end_s) in enumerate(items):
+        source, label = _source(item, position)
         key = source if isinstance(source, str) else id(source)
         request = requests.setdefault(key, Request(source, label))
         request.positions.append(position)
@@ -106,8 +106,12 @@ def _index_spans(index: pd.MultiIndex) -> list[tuple[str, float, float | None]]:
             )
     return [
         (file, 0.0 if np.isnan(start) else start, None if np.isnan(end) else end)
-        for file, start, end in zip(files, starts.total_seconds().tolist(), ends.total_seconds().tolist(), strict=True)
+        for file, start, end in zip(files, _seconds(starts), _seconds(ends), strict=True)
     ]
+
+
+def _seconds(level: pd.Index) -> list[float]:
+    return pd.TimedeltaIndex(level).total_seconds().tolist()
 
 
 def _source(source: Any, position: int) -> tuple[str | IO[bytes] | Recording, str]:

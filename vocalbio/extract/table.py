@@ -56,7 +56,7 @@ def make_table(rows: Sequence[Row], features: Sequence[str], settings: dict[str,
     return table
 
 
-def _timedelta(seconds: list[float]) -> pd.TimedeltaIndex:
+def _timedelta(seconds: list[float]) -> pd.Index:
     return pd.to_timedelta(np.array(seconds, float), unit="s").astype("timedelta64[ns]")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import ClassVar
 
 import numpy as np
@@ -96,5 +97,4 @@ class Spectral(Family):
     def versions(self) -> dict[str, str]:
         """The librosa that computes the numbers."""
         with required_for("the spectral family", "librosa"):
-            import librosa
-        return {"librosa": librosa.__version__}
+            return {"librosa": version("librosa")}

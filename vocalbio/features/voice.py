@@ -27,8 +27,14 @@ TWO_PASS = (
     "De Looze C, Hirst D. Detecting changes in key and range for the automatic modelling and coding of "
     "intonation. Speech Prosody 2008"
 )
-MDVP = "Boersma P. Should jitter be measured by peak picking or by waveform matching? Folia Phoniatr Logop 2009;61:305-308. doi:10.1159/000245159"
-MARYN = "Maryn Y, Weenink D. Objective dysphonia measures in the program Praat. J Voice 2015;29:35-43. doi:10.1016/j.jvoice.2014.06.015"
+MDVP = (
+    "Boersma P. Should jitter be measured by peak picking or by waveform matching? "
+    "Folia Phoniatr Logop 2009;61:305-308. doi:10.1159/000245159"
+)
+MARYN = (
+    "Maryn Y, Weenink D. Objective dysphonia measures in the program Praat. J Voice 2015;29:35-43. "
+    "doi:10.1016/j.jvoice.2014.06.015"
+)
 DE_JONG = (
     "de Jong NH, Wempe T. Praat script to detect syllable nuclei and measure speech rate automatically. "
     "Behav Res Methods 2009;41:385-390. doi:10.3758/BRM.41.2.385"

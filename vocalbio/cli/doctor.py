@@ -1,0 +1,104 @@
+"""What this installation has, what it lacks, and how to get it."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from vocalbio import __version__
+
+__all__ = ["examine", "to_text"]
+
+LICENCES = {
+    "opensmile": "audEERING research licence: no commercial use",
+    "praat-parselmouth": "GPL-3.0-or-later",
+}
+
+
+def examine() -> dict[str, Any]:
+    """
+    Look at packages, accelerators and local weights; nothing is fetched.
+
+    Returns
+    -------
+    dict
+        ``vocalbio``, ``python``, ``machine``, ``packages`` (name, needed, installed, licence, cure),
+        ``accelerators``, ``weights`` (names of speech encoders in the local Hugging Face cache).
+    """
+    packages = []
+    for text in requires("vocalbio") or []:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed: str | None = version(requirement.name)
+        except PackageNotFoundError:
+            installed = None
+        fits = installed is not None and requirement.specifier.contains(installed, prereleases=True)
+        packages.append(
+            {
+                "name": requirement.name,
+                "needed": str(requirement.specifier),
+                "installed": installed if fits else None,
+                "found": installed,
+                "licence": LICENCES.get(requirement.name, ""),
+                "cure": "" if fits else f"pip install '{requirement.name}{requirement.specifier}'",
+            }
+        )
+    return {
+        "vocalbio": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "packages": packages,
+        "accelerators": _accelerators(),
+        "weights": _weights(),
+    }
+
+
+def _accelerators() -> list[str]:
+    try:
+        import tensorflow
+    except ImportError:
+        return []
+    return [device.name for device in tensorflow.config.list_physical_devices("GPU")]
+
+
+def _weights() -> list[str]:
+    """Speech encoders in the local Hugging Face cache."""
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ImportError:
+        return []
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return []
+    kinds = ("wav2vec2", "hubert", "whisper", "wavlm")
+    return sorted(repo.repo_id for repo in repositories if any(kind in repo.repo_id.lower() for kind in kinds))
+
+
+def to_text(found: dict[str, Any]) -> str:
+    """What `examine` found, for people."""
+    lines = [f"vocalbio {found['vocalbio']}, Python {found['python']} ({found['machine']})", "", "Packages"]
+    for package in found["packages"]:
+        if package["installed"]:
+            state = f"{package['installed']:<12}{package['licence']}".rstrip()
+        else:
+            state = (
+                f"{'missing' if package['found'] is None else 'too old: ' + package['found']}  ->  {package['cure']}"
+            )
+        lines.append(f"  {package['name']:<20}{state}")
+    lines += [
+        "",
+        "Accelerators",
+        "  " + (", ".join(found["accelerators"]) or "none seen by TensorFlow; the CPU is used"),
+    ]
+    lines += ["", "Pretrained speech encoders in the local Hugging Face cache"]
+    lines += [f"  {name}" for name in found["weights"]] or [
+        "  none; not needed by this version, whose families are prosody, voice and spectral"
+    ]
+    return "\n".join(lines)
