@@ -1,7 +1,3 @@
-# NOTICE (lead, 06:21): helper-3 ("networks, Sequences, splits, RiskModel") owns networks/, risk/, datasets/, evaluation.py and their tests,
-# and is writing them now: its files win. The helper with the task "tests of risk, networks, sequences": stop, delete what you
-# made, report at once. helper-3: replace this file as you planned; keep the tf.function training loop of risk/training.py (16x
-# faster than model.fit on small cohorts), class_weight=None|"balanced", and finish within 15 minutes.
 """Evaluation: every recording judged by a model that never heard its speaker."""
 
 from __future__ import annotations
@@ -14,7 +10,8 @@ import pandas as pd
 
 from vocalbio.datasets import Sequences, check_disjoint, speaker_folds
 from vocalbio.errors import ParameterError
-from vocalbio.extract.table import QUALITY_PREFIX, is_feature
+from vocalbio.extract.table import is_feature
+from vocalbio.risk.inputs import align, read_inputs
 
 __all__ = ["out_of_fold"]
 
@@ -36,11 +33,12 @@ def out_of_fold(
     Parameters
     ----------
     model : RiskModel or scikit-learn classifier
-        Cloned for each fold. Anything but a `RiskModel` gets the feature columns only.
-    X : pandas.DataFrame or Sequences
+        Cloned for each fold; a `RiskModel` without its intervals, which nobody sees here. Whatever it is, it gets
+        the feature columns of usable samples only. Speakers are handed on where ``fit`` takes ``groups``.
+    X : pandas.DataFrame, array_like of shape (n_samples, n_features), or Sequences
         One sample a recording.
-    y, groups : array_like
-        Label and speaker of each sample.
+    y, groups : array_like or pandas.Series
+        Label and speaker of each sample; a Series is joined as in `RiskModel.fit`.
     n_splits : int, optional
         Folds of speakers; None: leave one speaker out.
     seed : int
@@ -53,15 +51,15 @@ def out_of_fold(
     Returns
     -------
     pandas.DataFrame
-        Class probabilities, one column a class, one row a sample (index of `X`, or keys of sequences); NaN where a
-        recording could not be used.
+        Class probabilities, one column a class (in the order of the condition for a `RiskModel`, sorted otherwise),
+        one row a sample (index of `X`, or keys of sequences); NaN where a recording could not be used.
 
     Raises
     ------
     LeakageError
         If a fold shares a speaker.
     ParameterError
-        If lengths differ.
+        If lengths differ, there are too few speakers, or the model gives no probabilities.
 
     Examples
     --------
@@ -73,40 +71,47 @@ def out_of_fold(
     (4, 2)
     """
     from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
     from tqdm.auto import tqdm
 
-    y, groups = np.asarray(y), np.asarray(groups)
-    if not len(X) == len(y) == len(groups):
-        raise ParameterError(f"X, y and groups have {len(X)}, {len(y)} and {len(groups)} samples; expected the same")
-    takes_groups = "groups" in inspect.signature(model.fit).parameters
-    usable = np.ones(len(y), bool)
+    if not hasattr(model, "predict_proba"):
+        raise ParameterError(
+            f"{type(model).__name__} has no predict_proba; expected a classifier that gives probabilities, "
+            "such as one wrapped in CalibratedClassifierCV"
+        )
+    usable = read_inputs(X, isinstance(X, Sequences)).usable
+    y, groups = align(y, X, len(usable), "y"), align(groups, X, len(usable), "groups")
     if isinstance(X, Sequences):
-        index: Any = X.keys
-        usable = np.array([len(values) > 0 for values in X.values])
+        index = pd.Index(X.keys)
+    elif isinstance(X, pd.DataFrame):
+        index, X = X.index, X[[column for column in X.columns if is_feature(column)]]
     else:
-        index = X.index
-        features = X[[column for column in X.columns if is_feature(column)]]
-        usable = ~features.isna().all(axis=1).to_numpy()
-        if QUALITY_PREFIX + "ok" in X:
-            usable &= X[QUALITY_PREFIX + "ok"].to_numpy() != 0
-        if not takes_groups:
-            X = features
-    classes = np.unique(y)
-    result = pd.DataFrame(np.nan, index=index, columns=classes)
+        X = np.asarray(X)
+        index = pd.RangeIndex(len(X))
+    # a search over settings splits by speaker too, if its splitter can
+    takes_groups = "groups" in inspect.signature(model.fit).parameters or isinstance(
+        model, (GridSearchCV, RandomizedSearchCV)
+    )
+    if "interval_folds" in model.get_params():
+        model = clone(model).set_params(interval_folds=0)
+
+    folds = []
     for train, test in tqdm(speaker_folds(y, groups, n_splits, seed), desc=label, disable=not progress):
         train, test = train[usable[train]], test[usable[test]]
         check_disjoint(groups[train], groups[test])
         if not len(test):
             continue
-        fitted = clone(model)
-        if takes_groups:
-            fitted.fit(_choose(X, train), y[train], groups=groups[train])
-        else:
-            fitted.fit(_choose(X, train), y[train])
-        columns = [result.columns.get_loc(name) for name in fitted.classes_]
-        result.iloc[test, columns] = fitted.predict_proba(_choose(X, test))
+        speakers = {"groups": groups[train]} if takes_groups else {}
+        fitted = clone(model).fit(_choose(X, train), y[train], **speakers)
+        found = fitted.predict_proba(_choose(X, test))
+        folds.append(pd.DataFrame(found, index=test, columns=fitted.classes_))
+    if not folds:
+        raise ParameterError("no sample of X is usable; see vocalbio.errors(X)")
+    # a class that a fold did not hear of in training has probability 0 there
+    result = pd.concat(folds).fillna(0.0).reindex(range(len(y)))
+    result.index = index
     return result
 
 
 def _choose(X: Any, rows: Any) -> Any:
-    return X[rows] if isinstance(X, Sequences) else X.iloc[rows]
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]

@@ -105,17 +105,17 @@ def _find_recordings(paths: list[Path]) -> list[Path]:
 def demo(
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="Real recordings: a folder with manifest.csv (file, speaker, emotion). [default: made voices]"
-        ),
+        typer.Option(help="Folder with manifest.csv (file, speaker, emotion). [default: made-up voices]"),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("vocalbio-demo"),
     n_jobs: Annotated[int, typer.Option("--jobs", "-j", help="Worker processes; -1: all cores.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Run the main job from recordings to fitted models and a page that explains the numbers. No network."""
+    from vocalbio.cli.doctor import import_tensorflow_quietly
     from vocalbio.demo import run_demo
 
+    import_tensorflow_quietly()
     results = run_demo(data, output, n_jobs=n_jobs, echo=(lambda text: None) if as_json else typer.echo)
     if as_json:
         typer.echo(json.dumps(results, indent=2))

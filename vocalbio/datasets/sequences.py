@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +35,8 @@ class Sequences:
         segment has shape (0, n_features).
     names : list of str
         Columns of `values`.
-    settings : dict or None
-        Settings of the extractor that made the table; None where it does not tell.
+    attrs : dict
+        What the table carried in its ``attrs``: settings, and reasons for what is missing.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Sequences:
     keys: list[Hashable]
     values: list[NDArray[np.float32]]
     names: list[str]
-    settings: dict[str, Any] | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_table(cls, X: pd.DataFrame, by: Any = "file") -> Sequences:
@@ -97,13 +97,18 @@ class Sequences:
         order = order[usable[order]]
         order = order[np.argsort(key_of_row[order], kind="stable")]
         ends = np.cumsum(np.bincount(key_of_row[order], minlength=len(keys)))
-        settings = (read_settings(X) or {}).get("extractor")
-        return cls(list(keys), np.split(values[order], ends[:-1]) if len(keys) else [], names, settings)
+        segments = np.split(values[order], ends[:-1]) if len(keys) else []
+        return cls(list(keys), segments, names, {str(name): value for name, value in X.attrs.items()})
 
     @property
     def ok(self) -> NDArray[np.bool_]:
         """Whether there is a usable segment, shape (n,)."""
         return np.array([len(values) > 0 for values in self.values], bool)
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Settings of the extractor that made the table; None where it does not tell."""
+        return (read_settings(self) or {}).get("extractor")
 
     @property
     def shape(self) -> tuple[int]:
@@ -115,7 +120,9 @@ class Sequences:
 
     def __repr__(self) -> str:
         lengths = [len(values) for values in self.values] or [0]
-        return f"Sequences({len(self)} of {min(lengths)}-{max(lengths)} segments x {len(self.names)} features)"
+        return (
+            f"Sequences({len(self)} of {min(lengths)}-{max(lengths)} segments x {len(self.names)} features)"
+        )
 
     def __getitem__(self, key: Any) -> Sequences:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:

@@ -16,6 +16,7 @@ from vocalbio.features.family import SAMPLING_RATE_HZ, Column, Family, Frames, M
 __all__ = ["Spectral"]
 
 FRAME, HOP = 400, 160  # 25 ms and 10 ms
+N_FFT = 512  # in whose middle librosa puts the frame
 FLOOR = 1e-10
 PAPER = (
     "Davis S, Mermelstein P. Comparison of parametric representations for monosyllabic word recognition. "
@@ -79,7 +80,7 @@ class Spectral(Family):
     def frames(self, recording: Recording) -> Frames:
         """MFCCs and log-mel levels (dB) every 10 ms."""
         values = self._frames(recording)
-        times_s = (np.arange(len(values)) * HOP + FRAME / 2) / SAMPLING_RATE_HZ
+        times_s = (np.arange(len(values)) * HOP + N_FFT / 2) / SAMPLING_RATE_HZ
         names = [column.name.removesuffix("_mean") for column in self.columns[::2]]
         return Frames(values, times_s, tuple(names))
 
@@ -87,7 +88,7 @@ class Spectral(Family):
         with required_for("the spectral family", "librosa"):
             import librosa
         mel = librosa.feature.melspectrogram(
-            y=recording.samples.astype(np.float64), sr=SAMPLING_RATE_HZ, n_fft=512, win_length=FRAME,
+            y=recording.samples.astype(np.float64), sr=SAMPLING_RATE_HZ, n_fft=N_FFT, win_length=FRAME,
             hop_length=HOP, center=False, n_mels=self.n_mels, fmin=20, fmax=SAMPLING_RATE_HZ / 2,
         )  # fmt: skip
         log_mel = librosa.power_to_db(mel, ref=1.0, amin=FLOOR, top_db=None)

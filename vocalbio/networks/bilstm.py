@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vocalbio.errors import required_for
-from vocalbio.networks.output import check_sizes, draw_seeds, finish
+from vocalbio.networks.head import attach_output, check_network, seeds
 
 if TYPE_CHECKING:
     import keras
@@ -70,20 +70,20 @@ def build_bilstm(
     >>> network([np.zeros((2, 5, 4)), np.ones((2, 5), bool)]).shape
     TensorShape([2, 1])
     """
-    check_sizes(n_features, n_outputs, preset, ("published", "small"))
-    seeds = iter(draw_seeds(seed, 20))
-    with required_for("building a network", "keras"):
+    check_network(n_features, n_outputs, preset)
+    seed_of = seeds(seed)
+    with required_for("building a network", "tensorflow"):
         import keras
         from keras import layers
 
     def one_way(units: int, dropout: float, *, sequences: bool, backwards: bool) -> keras.Layer:
         return layers.LSTM(
             units,
-            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+            kernel_initializer=keras.initializers.GlorotUniform(next(seed_of)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seed_of)),
             dropout=dropout,
             recurrent_dropout=dropout,
-            seed=next(seeds),
+            seed=next(seed_of),
             return_sequences=sequences,
             go_backwards=backwards,
         )
@@ -103,11 +103,11 @@ def build_bilstm(
     if preset == "small":
         hidden = both_ways(16, "lstm", sequences=True, dropout=0.0, merge="concat")(hidden, mask=mask)
         hidden = layers.GlobalAveragePooling1D(name="average")(hidden, mask=mask)
-        hidden = layers.Dropout(0.3, seed=next(seeds), name="dropout")(hidden)
+        hidden = layers.Dropout(0.3, seed=next(seed_of), name="dropout")(hidden)
         learning_rate = 1e-3
     else:
         for number in (1, 2, 3):
             layer = both_ways(128, f"lstm_{number}", sequences=number < 3, dropout=0.2, merge="mul")
             hidden = layer(hidden, mask=mask)
         learning_rate = 1e-4
-    return finish(f"bilstm_{preset}", [values, mask], hidden, n_outputs, learning_rate=learning_rate, seed=next(seeds))
+    return attach_output([values, mask], hidden, n_outputs, learning_rate, next(seed_of))

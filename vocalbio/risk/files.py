@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,19 @@ __all__ = ["keras_from_bytes", "keras_to_bytes", "read_model", "write_model"]
 
 FORMAT = 1
 MEMBERS = ("manifest.json", "model.keras", "arrays.npz")
+PARTS = {
+    *("Functional", "InputLayer", "__keras_tensor__", "DTypePolicy"),
+    *("Dense", "Dropout", "BatchNormalization", "LSTM", "Bidirectional", "GlobalAveragePooling1D"),
+    *("GlorotUniform", "Orthogonal", "Zeros", "Ones", "L2"),
+}
+"""All that a saved network may consist of; a new layer in `vocalbio.networks` is added here."""
 
 
 def keras_to_bytes(network: Any) -> bytes:
-    """Serialise a Keras model in its own format."""
+    """Serialise a Keras model in its own format, without optimiser and metrics."""
+    with required_for("saving a model", "tensorflow"):
+        import keras
+    network = keras.Model(network.inputs, network.outputs)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         network.save(path)
@@ -36,6 +46,8 @@ def keras_from_bytes(content: bytes, file: str) -> Any:
         path = Path(folder, "model.keras")
         path.write_bytes(content)
         try:
+            with zipfile.ZipFile(path) as archive:
+                _refuse_code(json.loads(archive.read("config.json")))
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # keras raises whatever its parts raise
             raise ModelFileError(
@@ -44,8 +56,26 @@ def keras_from_bytes(content: bytes, file: str) -> Any:
             ) from error
 
 
-def write_model(path: str | os.PathLike[str], manifest: dict[str, Any], network: bytes, arrays: dict[str, Any]) -> None:
+def _refuse_code(config: Any) -> None:
+    """
+    Let nothing through but the parts that our networks are made of.
+
+    Keras' own safe mode is not enough: before version 3.9 it imported any module that a file names.
+    """
+    if isinstance(config, dict):
+        kind, module = config.get("class_name"), config.get("module")
+        if "class_name" in config and not (kind in PARTS and (module or "keras").split(".")[0] == "keras"):
+            raise ValueError(f"{module or ''} {kind} is not a part of our networks")
+        config = list(config.values())
+    for entry in config if isinstance(config, list) else []:
+        _refuse_code(entry)
+
+
+def write_model(
+    path: str | os.PathLike[str], manifest: dict[str, Any], network: bytes, arrays: dict[str, Any]
+) -> None:
     """Write a model file, all or nothing; a folder if `path` is one."""
+    folder = os.path.isdir(path) or str(path).endswith(("/", os.sep))
     path = Path(path)
     packed = io.BytesIO()
     np.savez(packed, **arrays)
@@ -57,7 +87,8 @@ def write_model(path: str | os.PathLike[str], manifest: dict[str, Any], network:
         )
     )
     try:
-        if path.is_dir():
+        if folder:
+            path.mkdir(exist_ok=True)
             for name, content in contents.items():
                 _replace(path / name, content)
         else:
@@ -115,8 +146,10 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes, dic
             arrays = {name: packed[name] for name in packed.files}
     except FileNotFoundError as error:
         raise ModelFileError(f"{error.filename or path} does not exist; check the path") from error
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ModelFileError(f"{path} is not a model saved by vocalbio, or it is damaged ({error})") from error
+    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ModelFileError(
+            f"{path} is not a model saved by vocalbio, or it is damaged ({error})"
+        ) from error
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if not isinstance(version, int) or version > FORMAT:
         raise ModelFileError(

@@ -65,10 +65,14 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
     names : list of str, optional
         Feature names of training; a table's columns are brought into their order.
 
+    Returns
+    -------
+    Inputs
+
     Raises
     ------
     ParameterError
-        If `X` is of the wrong kind or has other columns.
+        If `X` is of the wrong kind, has other columns, or holds infinite values.
     """
     if isinstance(X, Sequences) != sequential:
         raise ParameterError(
@@ -81,9 +85,11 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
         order = [X.names.index(name) for name in names] if names else slice(None)
         rows = np.concatenate([np.empty((0, len(X.names))), *X.values])[:, order].astype(float)
         lengths = np.array([len(value) for value in X.values], np.int64)
-        return Inputs(rows, lengths, lengths > 0, names or list(X.names), _extractor(X))
+        return _checked(Inputs(rows, lengths, lengths > 0, names or list(X.names), _extractor(X)))
     if isinstance(X, pd.DataFrame):
         columns = [str(column) for column in X.columns if is_feature(column)]
+        if len(set(columns)) < len(columns):
+            raise ParameterError("X has columns of the same name; expected each once")
         _compare_names(columns, names)
         features = X[[column for column in X.columns if is_feature(column)]]
         features.columns = columns
@@ -130,7 +136,9 @@ def _compare_names(found: list[str], expected: list[str] | None) -> None:
             for what, names in (("missing", missing), ("never seen in training", unknown))
             if names
         ]
-        raise ParameterError(f"the columns differ from those of training: {' and '.join(parts)}; extract them alike")
+        raise ParameterError(
+            f"the columns differ from those of training: {' and '.join(parts)}; extract them alike"
+        )
 
 
 def compare_settings(trained: Any, given: Any, path: str = "") -> list[str]:
@@ -150,7 +158,7 @@ def compare_settings(trained: Any, given: Any, path: str = "") -> list[str]:
 
 def align(values: Any, X: Any, n: int, what: str) -> NDArray[Any]:
     """
-    Join labels or speakers to samples: by index where there is one, else by position.
+    Join labels or speakers to samples: by index where it names rows, files or keys of `X`, else by position.
 
     Parameters
     ----------
@@ -162,31 +170,48 @@ def align(values: Any, X: Any, n: int, what: str) -> NDArray[Any]:
     what : str
         ``"y"`` or ``"groups"``, for messages.
 
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+
     Raises
     ------
     ParameterError
-        If lengths or indices do not match.
+        If lengths do not match, something is missing, or an index knows some of the samples only.
     """
-    if isinstance(values, pd.Series) and not isinstance(values.index, pd.RangeIndex):
-        if isinstance(X, Sequences):
-            keys = pd.Index(X.keys)
-        elif isinstance(X, pd.DataFrame):
-            if values.index.equals(X.index):
-                return values.to_numpy()
-            keys = X.index
-            if "file" in X.index.names and values.index.nlevels == 1:
-                keys = X.index.get_level_values("file")
-        else:
-            keys = values.index
-        if not values.index.is_unique or not keys.isin(values.index).all():
-            raise ParameterError(
-                f"the index of {what} does not match X: expected one entry for each row, file or key of X; "
-                f"pass {what}.to_numpy() to join by position"
-            )
-        return values.reindex(keys).to_numpy()
+    if isinstance(values, pd.Series) and not values.index.equals(getattr(X, "index", None)):
+        for keys in _keys(X):
+            known = keys.isin(values.index)
+            if known.any():
+                if not known.all() or not values.index.is_unique:
+                    raise ParameterError(
+                        f"the index of {what} does not match X: expected one entry for each row, file or key of X, and "
+                        f"{(~known).sum()} of {len(keys)} have none; pass {what}.to_numpy() to join by position"
+                    )
+                values = values.reindex(keys)
+                break
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.ravel()
     if array.shape != (n,):
         raise ParameterError(f"{what} has shape {array.shape}; expected ({n},), one for each sample of X")
+    if pd.isna(array).any():
+        raise ParameterError(
+            f"{what} holds NaN or None for {pd.isna(array).sum()} of {n} samples; leave those out of X, y and groups"
+        )
     return array
+
+
+def _keys(X: Any) -> list[pd.Index]:
+    """What a Series may be indexed by, to be joined to `X`."""
+    if isinstance(X, Sequences):
+        return [pd.Index(X.keys)]
+    if not isinstance(X, pd.DataFrame):
+        return []
+    files = (
+        [X.index.get_level_values("file")]
+        if isinstance(X.index, pd.MultiIndex) and "file" in X.index.names
+        else []
+    )
+    return [X.index, *files]

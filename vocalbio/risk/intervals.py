@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["class_intervals", "score_interval", "venn_abers"]
+__all__ = ["score_bounds", "venn_abers"]
 
 
 def venn_abers(
@@ -67,69 +67,40 @@ def venn_abers(
     return intervals[place_of_new]
 
 
-def class_intervals(
-    scores: NDArray[np.float64], codes: NDArray[np.intp], new_scores: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def score_bounds(weights: NDArray[np.float64], bounds: NDArray[np.float64]) -> tuple[float, float]:
     """
-    Venn-Abers intervals of every class against the rest.
+    Smallest and largest score over all probabilities that lie in their bounds and add up to 1.
 
     Parameters
     ----------
-    scores : ndarray of float, shape (n, n_classes)
-        Probabilities of rows that the scoring model was not trained on.
-    codes : ndarray of int, shape (n,)
-        Class of each.
-    new_scores : ndarray of float, shape (m, n_classes)
-        NaN in rows without an answer.
-
-    Returns
-    -------
-    ndarray of float, shape (m, n_classes, 2)
-        Low and high; NaN in rows without an answer.
-    """
-    n_classes = scores.shape[1]
-    intervals = np.full((*new_scores.shape, 2), np.nan)
-    rows = ~np.isnan(new_scores).any(axis=1)
-    for place in [1] if n_classes == 2 else range(n_classes):
-        intervals[rows, place] = venn_abers(scores[:, place], codes == place, new_scores[rows, place])
-    if n_classes == 2:  # the other class is the complement, not a second opinion
-        intervals[:, 0] = 1 - intervals[:, 1, ::-1]
-    return intervals
-
-
-def score_interval(intervals: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """
-    Smallest and largest 0-100 score over all probabilities that lie in their intervals and add up to 1.
-
-    Parameters
-    ----------
-    intervals : ndarray of float, shape (n_classes, 2)
-        Low and high of each class.
     weights : ndarray of float, shape (n_classes,)
-        Of each class in the score.
+        Score of each class.
+    bounds : ndarray of float, shape (n_classes, 2)
+        Low and high of each class.
 
     Returns
     -------
     low, high : float
-        NaN, NaN if no probabilities within the intervals add up to 1: classes are calibrated one by one and
-        may contradict each other.
+
+    Notes
+    -----
+    Classes are calibrated one by one, so that their bounds may contradict each other. Where the lows alone add up
+    to more than 1 they are let go (0), and where the highs do not reach 1 so are they (1): that can only widen.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from vocalbio.risk.intervals import score_interval
-    >>> intervals = np.array([[0.2, 0.4], [0.1, 0.5], [0.3, 0.5]])
-    >>> score_interval(intervals, np.array([0.0, 0.5, 1.0]))
+    >>> from vocalbio.risk.intervals import score_bounds
+    >>> score_bounds(np.array([0.0, 50.0, 100.0]), np.array([[0.2, 0.4], [0.1, 0.5], [0.3, 0.5]]))
     (45.0, 65.0)
     """
-    low, high = intervals.T
-    spare = 1 - low.sum()
-    if not (spare >= -1e-9 and high.sum() >= 1 - 1e-9):
-        return float("nan"), float("nan")
+    low, high = bounds.T
+    low = low if low.sum() <= 1 else np.zeros_like(low)
+    high = high if high.sum() >= 1 else np.ones_like(high)
     ends = []
     for order in (np.argsort(weights), np.argsort(-weights)):
-        # whatever the lows leave over goes to the cheapest classes first, or to the dearest
+        # what the lows leave over goes to the cheapest classes first, then to the dearest
         room = (high - low)[order]
-        given = np.clip(spare - (np.cumsum(room) - room), 0, room)
-        ends.append(float(100 * np.sum(weights[order] * (low[order] + given))))
+        given = np.clip(1 - low.sum() - (np.cumsum(room) - room), 0, room)
+        ends.append(float(np.sum(weights[order] * (low[order] + given))))
     return ends[0], ends[1]

@@ -1,7 +1,3 @@
-# NOTICE (lead, 06:21): helper-3 ("networks, Sequences, splits, RiskModel") owns networks/, risk/, datasets/, evaluation.py and their tests,
-# and is writing them now: its files win. The helper with the task "tests of risk, networks, sequences": stop, delete what you
-# made, report at once. helper-3: replace this file as you planned; keep the tf.function training loop of risk/training.py (16x
-# faster than model.fit on small cohorts), class_weight=None|"balanced", and finish within 15 minutes.
 """RiskModel: impute, scale, network, interval, answer."""
 
 from __future__ import annotations
@@ -14,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 
 from vocalbio import __version__
 from vocalbio.conditions import DISCLAIMER, get_condition
-from vocalbio.datasets import speaker_folds
+from vocalbio.datasets import Sequences, speaker_folds
 from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
 from vocalbio.extract import FeatureExtractor, errors
-from vocalbio.extract.table import QUALITY_PREFIX
+from vocalbio.extract.table import QUALITY_PREFIX, is_feature
 from vocalbio.risk import training
 from vocalbio.risk.answer import Answer, doubts
 from vocalbio.risk.files import keras_from_bytes, keras_to_bytes, read_model, write_model
@@ -56,8 +52,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     preset : {"published", "small"}
         Size of the network, see `vocalbio.networks`; ``"small"`` for tens to hundreds of recordings.
     class_weight : {None, "balanced"}
-        ``"balanced"``: every class weighs alike in the loss, whatever its size; right where unweighted average recall is
-        what counts. Probabilities then no longer follow the classes' shares in training.
+        ``"balanced"``: every class weighs alike in the loss, whatever its size; right where unweighted average recall
+        is what counts. Probabilities then no longer follow the classes' shares in training.
     epochs : int, optional
         Passes over the training rows; 120 (published) or 80 (small) unless given.
     batch_size : int
@@ -104,7 +100,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         epochs: int | None = None,
         batch_size: int = 32,
         interval_folds: int = 5,
-        random_state: int | None = 0,
+        random_state: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.condition = condition
@@ -147,11 +143,15 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         inputs = read_inputs(X, self._sequential)
         n_samples = len(inputs.usable)
         if y is None:
-            raise ParameterError("requires y to be passed, but the target y is None: one label for each sample of X")
+            raise ParameterError(
+                "requires y to be passed, but the target y is None: one label for each sample of X"
+            )
         labels = align(y, X, n_samples, "y")
         speakers = None if groups is None else align(groups, X, n_samples, "groups")
-        if pd.isna(labels).any() or (speakers is not None and pd.isna(speakers).any()):
-            raise ParameterError("y or groups holds NaN; expected a label and a speaker for every sample")
+        if self.extractor is not None:
+            self._compare_settings(
+                self.extractor.to_dict(), inputs.extractor, "X was made by another extractor"
+            )
         if speakers is None:
             warnings.warn(
                 "fitted without groups: whether a speaker stands in training and test cannot be told. "
@@ -193,7 +193,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
 
     def _check_settings(self) -> None:
         if self.network not in training.NETWORKS:
-            raise ParameterError(f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}")
+            raise ParameterError(
+                f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}"
+            )
         if self.preset not in training.EPOCHS:
             raise ParameterError(f"preset is {self.preset!r}; expected one of {', '.join(training.EPOCHS)}")
         if self.class_weight not in (None, "balanced"):
@@ -208,14 +210,16 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         if self.interval_folds == 1:
             raise ParameterError("interval_folds is 1; expected 0 (no intervals) or at least 2")
         if self.extractor is not None and not isinstance(self.extractor, FeatureExtractor):
-            raise ParameterError(f"extractor is of type {type(self.extractor).__name__}; expected a FeatureExtractor")
+            raise ParameterError(
+                f"extractor is of type {type(self.extractor).__name__}; expected a FeatureExtractor"
+            )
 
     def _seed(self) -> int:
         if self.random_state is None:
             return int(np.random.SeedSequence().generate_state(1)[0] % 2**20)
         if isinstance(self.random_state, np.random.RandomState):
             return int(self.random_state.randint(2**20))
-        return int(self.random_state)
+        return int(self.random_state) % 2**20
 
     def _find_classes(self, labels: NDArray[Any]) -> NDArray[Any]:
         condition = get_condition(self.condition)
@@ -225,8 +229,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         if condition.classes is None:
             if len(found) != 2:
                 raise ParameterError(
-                    f"y holds {len(found)} class(es): {', '.join(map(str, found[:6]))}; {condition.name} takes two, the "
-                    f"second meaning {condition.positive}. Only binary classification is supported"
+                    f"y holds {len(found)} class(es): {', '.join(map(str, found[:6]))}; {condition.name} takes two, "
+                    f"the second meaning {condition.positive}. Only binary classification is supported"
                 )
             return found
         unknown = sorted(set(map(str, found)) - set(condition.classes))
@@ -243,9 +247,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return np.array(condition.classes)
 
     def _fit_network(
-        self, inputs: Inputs, codes: NDArray[np.int64], seed: int
+        self, inputs: Inputs, codes: NDArray[np.int64], seed: int, indicated: NDArray[np.bool_] | None = None
     ) -> tuple[Scaling, Any, dict[str, list[float]]]:
-        scaling = Scaling.fit(inputs.rows, inputs.names or ["array"] * inputs.rows.shape[1])
+        scaling = Scaling.fit(inputs.rows, inputs.names or ["array"] * inputs.rows.shape[1], indicated)
         network, history = training.train(
             self.network,
             self.preset,
@@ -277,7 +281,10 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             return
         scores = np.full((len(codes), len(self.classes_)), np.nan)
         for train, test in speaker_folds(codes, units, self.interval_folds, seed):
-            scaling, network, _ = self._fit_network(inputs.choose(train), codes[train], seed)
+            # which columns have an indicator is settled, so that all folds train a network of the same shape
+            scaling, network, _ = self._fit_network(
+                inputs.choose(train), codes[train], seed, self.scaling_.indicated
+            )
             held_out = inputs.choose(test)
             scores[test] = training.predict(network, scaling.transform(held_out.rows), held_out.lengths)
         self.held_out_scores_, self.held_out_codes_ = scores, codes
@@ -336,23 +343,33 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             If columns or extractor settings differ from those of training; the text names the difference.
         """
         if not hasattr(self, "scaling_"):
-            raise NotFittedError("this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load")
+            raise NotFittedError(
+                "this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load"
+            )
         inputs = read_inputs(X, self._sequential, self.manifest_["columns"] if self._has_names(X) else None)
         if inputs.rows.shape[1] != self.n_features_in_:
             raise ParameterError(
-                f"X has {inputs.rows.shape[1]} features, but RiskModel is expecting {self.n_features_in_} features as input"
+                f"X has {inputs.rows.shape[1]} features, but RiskModel is expecting {self.n_features_in_} features "
+                "as input"
             )
-        trained = self.manifest_["extractor"]
-        if trained is not None and inputs.extractor is not None:
-            differences = compare_settings(trained, inputs.extractor)
-            if differences:
-                raise ParameterError(
-                    f"the extractor's settings differ from those of training: {'; '.join(differences[:5])}"
-                )
+        self._compare_settings(
+            self.manifest_["extractor"],
+            inputs.extractor,
+            "the extractor's settings differ from those of training",
+        )
         result = np.full((len(inputs.usable), len(self.classes_)), np.nan)
         chosen = inputs.choose(np.flatnonzero(inputs.usable))
-        result[inputs.usable] = training.predict(self.network_, self.scaling_.transform(chosen.rows), chosen.lengths)
+        result[inputs.usable] = training.predict(
+            self.network_, self.scaling_.transform(chosen.rows), chosen.lengths
+        )
         return result
+
+    @staticmethod
+    def _compare_settings(trained: Any, given: Any, what: str) -> None:
+        if trained is not None and given is not None:
+            differences = compare_settings(trained, given)
+            if differences:
+                raise ParameterError(f"{what}: {'; '.join(differences[:5])}")
 
     def _has_names(self, X: Any) -> bool:
         return hasattr(X, "names") or hasattr(X, "columns")
@@ -470,26 +487,37 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         ParameterError
             If the model does not know how its features were extracted, or takes sequences over speakers.
         """
-        extractor = self._audio_extractor()
+        # an answer tells what was wrong with a recording, and for that it needs the quality columns
+        extractor = clone(self._audio_extractor()).set_params(quality=True, on_error="record")
         several = isinstance(audio, (list, tuple))
         items = list(audio) if several else [audio]
-        table = extractor.transform(items)
-        if self._sequential:
-            # recordings without a name have one each by their place
-            answers = [self._answer_sequence(item, extractor) for item in items]
-            return answers if several else answers[0]
-        probabilities = self.predict_proba(table)
-        answers = [self._answer(probabilities[row], table.iloc[[row]]) for row in range(len(table))]
+        if self._sequential:  # one by one: recordings may share a name, and their segments must not be mixed
+            tables = [extractor.transform([item]) for item in items]
+        else:
+            table = extractor.transform(items)
+            tables = [table.iloc[[row]] for row in range(len(table))]
+        answers = [self._answer(self._probability(table), table) for table in tables]
         return answers if several else answers[0]
+
+    def _probability(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """Of one recording. A model of some columns only takes those."""
+        columns = self.manifest_["columns"]
+        if columns is not None:
+            table = table[[name for name in table if not is_feature(name) or name in set(columns)]]
+        X = Sequences.from_table(table, by=["one"] * len(table)) if self._sequential else table
+        return self.predict_proba(X)[0]
 
     def _audio_extractor(self) -> FeatureExtractor:
         if not hasattr(self, "manifest_"):
-            raise NotFittedError("this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load")
+            raise NotFittedError(
+                "this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load"
+            )
         if self.extractor is not None:
             return self.extractor
         if self.manifest_["extractor"] is None:
             raise ParameterError(
-                "the training table did not tell how it was extracted; pass extractor=FeatureExtractor(...) to RiskModel"
+                "the training table did not tell how it was extracted; "
+                "pass extractor=FeatureExtractor(...) to RiskModel"
             )
         extractor = FeatureExtractor.from_dict(self.manifest_["extractor"])
         if not self._sequential and extractor.window_s is not None:
@@ -499,20 +527,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             )
         return extractor
 
-    def _answer_sequence(self, item: Any, extractor: FeatureExtractor) -> Answer:
-        from vocalbio.datasets import Sequences
-
-        table = extractor.transform([item])
-        probabilities = self.predict_proba(Sequences.from_table(table, by=["one"] * len(table)))
-        return self._answer(probabilities[0], table)
-
     def _answer(self, probability: NDArray[np.float64], table: pd.DataFrame) -> Answer:
         condition = get_condition(self.condition)
         classes = [str(name) for name in self.classes_]
-        reasons = [reason for _, reason in errors(table).itertuples(index=False)]
+        reasons = list(dict.fromkeys(errors(table, partial=True)["reason"]))
         quality = table[[name for name in table.columns if name.startswith(QUALITY_PREFIX)]]
-        quality.columns = [name.removeprefix(QUALITY_PREFIX) for name in quality.columns]
-        summary = quality.mean().to_dict() | {"duration_s": quality["duration_s"].sum()}
+        summary = {name.removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()}
+        summary["duration_s"] = float(quality[QUALITY_PREFIX + "duration_s"].sum())
         usable = not np.isnan(probability).any()
         intervals = score = score_interval = None
         label = INDETERMINATE
@@ -530,7 +551,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
                 reasons.append(f"no interval: {self.interval_reason_}")
             else:
                 bounds = self._intervals(probability[None])[0]
-                intervals = {name: (float(low), float(high)) for name, (low, high) in zip(classes, bounds, strict=True)}
+                intervals = {
+                    name: (float(low), float(high)) for name, (low, high) in zip(classes, bounds, strict=True)
+                }
                 if score is not None:
                     score_interval = score_bounds(weights, bounds)
                 reasons += self._interval_doubts(probability, bounds, classes)
@@ -539,7 +562,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return Answer(
             condition=condition.name,
             file=str(table.index[0][0]),
-            probability={name: float(p) for name, p in zip(classes, probability, strict=True)} if usable else None,
+            probability={name: float(p) for name, p in zip(classes, probability, strict=True)}
+            if usable
+            else None,
             interval=intervals,
             score=score,
             score_interval=score_interval,
@@ -566,17 +591,27 @@ class RiskModel(ClassifierMixin, BaseEstimator):
 
     # ----------------------------------------------------------------- file
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
         """
-        Save to one file (or into a folder that exists): Keras model, JSON manifest, plain arrays; no pickle.
+        Save Keras model, JSON manifest and plain arrays; no pickle.
 
         Parameters
         ----------
         path : path-like
-            Such as ``"depression.vocalbio"``.
+            Such as ``"depression.vocalbio"``, one zip; a folder if it is one, or ends with a slash.
+        licence : str, optional
+            On what terms the model may be used: those of its corpus, and of openSMILE (research only) if it has
+            prosody. Kept in the manifest and told in every answer.
+
+        Raises
+        ------
+        ParameterError
+            If nothing can be written there.
         """
         if not hasattr(self, "network_"):
             raise NotFittedError("this RiskModel is not fitted yet; there is nothing to save")
+        if licence is not None:
+            self.manifest_["training"]["licence"] = licence
         arrays = self.scaling_.arrays() | {
             "held_out_scores": self.held_out_scores_,
             "held_out_codes": self.held_out_codes_,
@@ -604,7 +639,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """
         manifest, network, arrays = read_model(path)
         try:
-            model = cls(manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"})
+            model = cls(
+                manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"}
+            )
             held_out = arrays.pop("held_out_scores"), arrays.pop("held_out_codes")
             model._restore(manifest, Scaling(**arrays), held_out)
         except (KeyError, TypeError, ParameterError) as error:

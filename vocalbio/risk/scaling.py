@@ -26,7 +26,8 @@ class Scaling:
     indicated : numpy.ndarray
         Shape (n_features,), True where training rows had gaps: these columns get an indicator.
     centre, spread, weight : numpy.ndarray
-        Shape (n_inputs,) with n_inputs = n_features + n_indicators.
+        Shape (n_inputs,) with n_inputs = n_features + n_indicators. The spread of a column that did not vary in
+        training is infinite: nothing was learnt about it, so it is 0 ever after.
     """
 
     medians: NDArray[np.float64]
@@ -36,23 +37,41 @@ class Scaling:
     weight: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, values: NDArray[np.float64], names: Sequence[str]) -> Scaling:
-        """Learn from training rows of shape (n_rows, n_features); the family is the name up to ``"__"``."""
+    def fit(
+        cls, values: NDArray[np.float64], names: Sequence[str], indicated: NDArray[np.bool_] | None = None
+    ) -> Scaling:
+        """
+        Learn from training rows.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            Shape (n_rows, n_features), NaN for gaps.
+        names : sequence of str
+            The family of a column is its name up to ``"__"``.
+        indicated : numpy.ndarray of bool, optional
+            Columns that get an indicator, where that is settled already.
+
+        Returns
+        -------
+        Scaling
+        """
         missing = np.isnan(values)
         medians = np.zeros(values.shape[1])
         known = ~missing.all(axis=0)
         medians[known] = np.nanmedian(values[:, known], axis=0)
-        indicated = missing.any(axis=0) & known  # a column that never is a number tells nothing by its absence
+        if indicated is None:  # a column that never is a number tells nothing by its absence
+            indicated = np.asarray(missing.any(axis=0) & known)
         inputs = np.hstack([np.where(missing, medians, values), missing[:, indicated]])
-        spread = inputs.std(axis=0)
+        spread = np.where(inputs.min(axis=0) < inputs.max(axis=0), inputs.std(axis=0), np.inf)
         families = np.array([str(name).split("__")[0] for name in names], dtype=object)
         families = np.concatenate([families, families[indicated]])
         unique, block, sizes = np.unique(families, return_inverse=True, return_counts=True)
         weight = np.sqrt(len(families) / (len(unique) * sizes[block]))
-        return cls(medians, indicated, inputs.mean(axis=0), np.where(spread > 1e-12, spread, 1.0), weight)
+        return cls(medians, indicated, inputs.mean(axis=0), spread, weight)
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Turn rows of shape (n_rows, n_features) into inputs of shape (n_rows, n_inputs)."""
+        """Turn rows of shape (n_rows, n_features) into inputs of shape (n_rows, n_inputs), float32."""
         missing = np.isnan(values)
         inputs = np.hstack([np.where(missing, self.medians, values), missing[:, self.indicated]])
         scaled = np.clip((inputs - self.centre) / self.spread, -LIMIT, LIMIT) * self.weight

@@ -1,9 +1,8 @@
-"""One network trained from one seed, and what it says of new rows."""
+"""One network trained from one seed, and what it says of new samples."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,35 +15,46 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["NETWORKS", "answer", "train"]
+__all__ = ["EPOCHS", "NETWORKS", "predict", "train"]
 
 NETWORKS = {"dense": build_dense, "bilstm": build_bilstm}
-CHUNK = 256  # rows answered at once
+EPOCHS = {"published": 120, "small": 80}
+"""Passes over the training rows by preset: it learns slowly, or is small enough to have settled."""
+CHUNK = 256  # samples answered at once
 
 
-@dataclass
 class _Bench:
     """
     A network to train on, over and over.
 
-    What TensorFlow compiles for a training step takes longer than a small network trains, and some of its
-    memory (6 MB a network, measured) is never given back. So all networks of one shape are trained in one
-    place, which takes over their weights, and gives them back.
+    What TensorFlow compiles for a training step takes longer than a small network trains, and megabytes of it are
+    never given back. So all networks of one shape are trained in one place, which takes over their weights and
+    then returns them.
     """
 
-    network: keras.Model
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, model: keras.Model) -> None:
+        import tensorflow as tf
 
-    def __post_init__(self) -> None:
-        self.network.optimizer.build(self.network.trainable_variables)
-        self.fresh = [variable.numpy() for variable in self.network.optimizer.variables]
+        self.model, self.lock = model, threading.Lock()
+        model.optimizer.build(model.trainable_variables)
+        self.fresh = [variable.numpy() for variable in model.optimizer.variables]
 
-    def train(self, network: keras.Model, dataset: Any, **how: Any) -> None:
-        with self.lock:
-            _copy(network.variables, self.network.variables)
-            _copy(self.fresh, self.network.optimizer.variables)
-            self.network.fit(dataset, shuffle=False, **how)
-            _copy(self.network.variables, network.variables)
+        # what is given by the caller, not captured, does not have to be compiled again for the next cohort
+        @tf.function(reduce_retracing=True)
+        def run(order: Any, inputs: Any, targets: Any, weights: Any) -> Any:
+            loss = 0.0
+            for step in tf.range(tf.shape(order)[0]):
+                rows = order[step]
+                x, y = [tf.gather(array, rows) for array in inputs], tf.gather(targets, rows)
+                with tf.GradientTape() as tape:
+                    said = model(x if len(x) > 1 else x[0], training=True)
+                    cost = model.compute_loss(x, y, said, tf.gather(weights, rows))
+                gradients = tape.gradient(cost, model.trainable_variables)
+                model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+                loss += cost
+            return loss / tf.cast(tf.shape(order)[0], tf.float32)
+
+        self.run = run
 
 
 def _copy(values: Any, variables: Any) -> None:
@@ -54,94 +64,117 @@ def _copy(values: Any, variables: Any) -> None:
 
 @lru_cache(maxsize=16)
 def _bench(network: str, preset: str, n_inputs: int, n_outputs: int) -> _Bench:
-    return _Bench(NETWORKS[network](n_inputs, n_outputs, preset=preset))
+    return _Bench(NETWORKS[network](n_inputs, n_outputs, preset=preset, seed=0))
 
 
 def train(
     network: str,
     preset: str,
-    inputs: list[NDArray[Any]],
-    codes: NDArray[np.intp],
+    rows: NDArray[np.float32],
+    lengths: NDArray[np.int64] | None,
+    codes: NDArray[np.int64],
     n_classes: int,
     *,
-    epochs: int,
+    class_weight: str | None,
+    epochs: int | None,
     batch_size: int,
     seed: int,
     verbose: int = 0,
-) -> keras.Model:
+) -> tuple[keras.Model, dict[str, list[float]]]:
     """
     Train a network.
 
     Parameters
     ----------
     network : {"dense", "bilstm"}
-    preset : str
-    inputs : list of ndarray, each of shape (n, ...)
-        What the network takes.
+    preset : {"published", "small"}
+    rows : ndarray of float32, shape (n_rows, n_inputs)
+        Samples, or the segments of all samples one after another.
+    lengths : ndarray of int, shape (n,), or None
+        Segments of each sample.
     codes : ndarray of int, shape (n,)
-        Class of each row.
+        Class of each sample.
     n_classes : int
-    epochs, batch_size : int
-        Batches are of equal size, as near to `batch_size` as the rows allow; of the rows that remain, others
-        are left out in every epoch.
+    class_weight : {None, "balanced"}
+        Balanced: every class has the same weight in the loss, whatever its size.
+    epochs : int or None
+        None: what `EPOCHS` says of the preset.
+    batch_size : int
+        Batches are of equal size, as near to it as the samples allow; what remains is left out of that epoch.
     seed : int
         Decides weights, order and dropout. No generator but its own is touched.
-    verbose : int, default 0
-        As in Keras.
+    verbose : int
+        0 quiet, else a progress bar.
 
     Returns
     -------
-    keras.Model
+    network : keras.Model
+    history : dict of str to list of float
+        ``loss`` of every epoch.
     """
     with required_for("training a network", "tensorflow"):
         import tensorflow as tf
+    from tqdm.auto import tqdm
 
     n_outputs = 1 if n_classes == 2 else n_classes
-    order_seed, network_seed = np.random.SeedSequence(seed).generate_state(2).astype(int).tolist()
-    shape = (preset, inputs[0].shape[-1], n_outputs)
-    trained = NETWORKS[network](*shape[1:], preset=preset, seed=network_seed)
+    trained = NETWORKS[network](rows.shape[1], n_outputs, preset=preset, seed=seed)
     targets = codes[:, None] if n_outputs == 1 else np.eye(n_classes)[codes]
+    weights = np.ones(n_classes)
+    if class_weight == "balanced":
+        counts = np.bincount(codes, minlength=n_classes)
+        weights = len(codes) / (n_classes * np.maximum(counts, 1))
+    inputs = [tf.constant(array) for array in _inputs(rows, lengths)]
+    targets, weight_of_row = tf.constant(targets, tf.float32), tf.constant(weights[codes], tf.float32)
 
-    n_rows = len(codes)
-    steps = -(-n_rows // batch_size)
-    size = n_rows // steps
-    generator = np.random.default_rng(order_seed)
-    order = np.concatenate([generator.permutation(n_rows)[: steps * size] for _ in range(epochs)])
-    everything = [tf.constant(array) for array in [*inputs, targets.astype(np.float32)]]
+    steps = -(-len(codes) // batch_size)
+    size = len(codes) // steps
+    generator = np.random.default_rng(seed)
+    bench = _bench(network, preset, rows.shape[1], n_outputs)
+    history = []
+    with bench.lock:
+        _copy(trained.variables, bench.model.variables)
+        _copy(bench.fresh, bench.model.optimizer.variables)
+        passes = EPOCHS[preset] if epochs is None else epochs
+        for _ in tqdm(range(passes), desc="Training", unit="epoch", disable=not verbose):
+            order = generator.permutation(len(codes))[: steps * size].reshape(steps, size)
+            history.append(float(bench.run(tf.constant(order), inputs, targets, weight_of_row)))
+        _copy(bench.model.variables, trained.variables)
+    return trained, {"loss": history}
 
-    def rows(places: Any) -> tuple[Any, Any]:
-        *values, target = (tf.gather(array, places) for array in everything)
-        return (values[0] if len(values) == 1 else tuple(values)), target
 
-    # one dataset for all epochs: a new one for each would cost more than the steps
-    dataset = tf.data.Dataset.from_tensor_slices(order).batch(size).map(rows)
-    _bench(network, *shape).train(trained, dataset, epochs=epochs, steps_per_epoch=steps, verbose=verbose)
-    return trained
-
-
-def answer(network: keras.Model, inputs: list[NDArray[Any]], n_classes: int) -> NDArray[np.float64]:
+def predict(
+    network: keras.Model, rows: NDArray[np.float32], lengths: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
     """
     Ask a network.
 
     Parameters
     ----------
     network : keras.Model
-    inputs : list of ndarray, each of shape (n, ...)
-    n_classes : int
+    rows, lengths : ndarray
+        As in `train`.
 
     Returns
     -------
     ndarray of float, shape (n, n_classes)
         Probabilities, which add up to 1.
     """
-    import keras
-
+    inputs = _inputs(rows, lengths)
     found = [np.empty((0, network.output_shape[-1]))]
     for start in range(0, len(inputs[0]), CHUNK):
         chunk = [array[start : start + CHUNK] for array in inputs]
-        said = network(chunk[0] if len(chunk) == 1 else chunk, training=False)
-        found.append(np.asarray(keras.ops.convert_to_numpy(said), float))
+        found.append(np.asarray(network(chunk if len(chunk) > 1 else chunk[0], training=False), float))
     probabilities = np.concatenate(found)
-    if n_classes == 2:
+    if probabilities.shape[1] == 1:
         return np.hstack([1 - probabilities, probabilities])
     return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+def _inputs(rows: NDArray[np.float32], lengths: NDArray[np.int64] | None) -> list[NDArray[Any]]:
+    """Rows as they are, or samples padded on the right and their mask."""
+    if lengths is None:
+        return [rows]
+    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    values = np.zeros((*mask.shape, rows.shape[1]), np.float32)
+    values[mask] = rows
+    return [values, mask]
