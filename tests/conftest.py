@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import opensmile  # noqa: F401 - before TensorFlow: loaded after it, without vocalbio's care, it crashes
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

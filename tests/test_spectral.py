@@ -22,7 +22,7 @@ def tone(frequency_hz: float, duration_s: float = 1.0) -> NDArray[np.float64]:
     return 0.1 * np.sin(2 * np.pi * frequency_hz * np.arange(round(duration_s * RATE)) / RATE)
 
 
-@pytest.mark.parametrize("n_mfcc, n_mels", [(13, 40), (20, 64)])
+@pytest.mark.parametrize(("n_mfcc", "n_mels"), [(13, 40), (20, 64)])
 def test_every_number_is_librosas(n_mfcc: int, n_mels: int, rng: np.random.Generator) -> None:
     samples = (0.05 * rng.standard_normal(2 * RATE) + tone(440, 2.0)).astype(np.float32)
     row = spectral(samples, Spectral(n_mfcc, n_mels))
@@ -66,7 +66,9 @@ def test_frames_lie_inside_the_recording(rng: np.random.Generator) -> None:
         frames = extract_frames(Recording(0.1 * rng.standard_normal(n_samples), RATE), "spectral")
         n_frames = 1 + (n_samples - 512) // 160
         assert frames.values.shape == (n_frames, 53)
-        assert frames.times_s[0] == 256 / RATE  # librosa centres the window of 400 samples in the 512 of its FFT
+        assert (
+            frames.times_s[0] == 256 / RATE
+        )  # librosa centres the window of 400 samples in the 512 of its FFT
         np.testing.assert_allclose(np.diff(frames.times_s), 0.01)
         assert frames.times_s[-1] <= n_samples / RATE - 0.0125
 

@@ -377,7 +377,7 @@ def test_an_offset_changes_nothing(data: Path) -> None:
     half = 0.5 * recording.samples.astype(float)
     plain, shifted = (voice(Recording(half + offset, RATE)) for offset in (0.0, 0.3))
     for name in plain:
-        assert shifted[name] == pytest.approx(plain[name], rel=1e-3, abs=1e-5, nan_ok=True), name
+        assert shifted[name] == pytest.approx(plain[name], rel=1e-9, abs=1e-12, nan_ok=True), name
 
 
 def test_loudness_changes_nothing(data: Path) -> None:
@@ -385,9 +385,8 @@ def test_loudness_changes_nothing(data: Path) -> None:
     loud, soft = (
         voice(Recording(recording.samples * gain, RATE)) for gain in (np.float32(1), np.float32(0.1))
     )
-    assert not any("energy" in name or name.startswith("intensity_mean") for name in loud)
     for name in loud:
-        assert soft[name] == pytest.approx(loud[name], rel=2e-5, abs=1e-7, nan_ok=True), name
+        assert soft[name] == pytest.approx(loud[name], rel=1e-6, abs=1e-9, nan_ok=True), name
 
 
 def test_noise_has_no_voice() -> None:

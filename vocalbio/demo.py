@@ -199,7 +199,7 @@ def _judge(corpus: Corpus, X: pd.DataFrame, sequences: Sequences) -> tuple[pd.Da
         StandardScaler(),
         LogisticRegression(max_iter=5000, class_weight="balanced"),
     )
-    settings = {"preset": "small", "class_weight": "balanced", "interval_folds": 0, "random_state": 0}
+    settings: dict[str, Any] = {"preset": "small", "class_weight": "balanced", "interval_folds": 0, "random_state": 0}
     systems: dict[str, tuple[Any, Any]] = {
         "logistic regression": (logistic, X),
         "dense network": (RiskModel("stress", "dense", **settings), X),

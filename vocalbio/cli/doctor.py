@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -10,7 +12,7 @@ from packaging.requirements import Requirement
 
 from vocalbio import __version__
 
-__all__ = ["examine", "to_text"]
+__all__ = ["examine", "import_tensorflow_quietly", "to_text"]
 
 LICENCES = {
     "opensmile": "audEERING research licence: no commercial use",
@@ -58,7 +60,25 @@ def examine() -> dict[str, Any]:
     }
 
 
+def import_tensorflow_quietly() -> None:
+    """Import TensorFlow without the hardware notes that it prints before it reads its own log level."""
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        import tensorflow
+
+        tensorflow.config.list_physical_devices("GPU")
+    except ImportError:
+        pass  # whatever needs it will say so
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
 def _accelerators() -> list[str]:
+    import_tensorflow_quietly()
     try:
         import tensorflow
     except ImportError:

@@ -128,7 +128,9 @@ class Sequences:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]  # how scikit-learn writes "these rows"
         try:
-            places = np.atleast_1d(np.arange(len(self))[np.asarray(key) if isinstance(key, list) else key])
+            if isinstance(key, list):
+                key = np.asarray(key, None if key else int)
+            places = np.atleast_1d(np.arange(len(self))[key])
         except IndexError as error:
             raise IndexError(f"{error}; there are {len(self)} sequences") from error
         return replace(self, keys=[self.keys[i] for i in places], values=[self.values[i] for i in places])

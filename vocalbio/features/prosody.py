@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import os
 import re
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from vocalbio.audio import Recording
-from vocalbio.errors import ParameterError, required_for
+from vocalbio.errors import ParameterError, VocalbioError, required_for
 from vocalbio.features.family import SAMPLING_RATE_HZ, Column, Family, Frames, Measured
 
 __all__ = ["Prosody"]
@@ -84,18 +89,48 @@ PLAIN_MEANING = {
 }
 
 
+def _import_opensmile() -> Any:
+    """
+    Import openSMILE so that it keeps its own functions where TensorFlow is loaded.
+
+    Both define ``rdft``, openSMILE's for floats and TensorFlow's, visible to the whole process, for doubles. Loaded
+    second, openSMILE would call TensorFlow's and write past its buffers. RTLD_DEEPBIND gives it its own.
+    """
+    with required_for("the prosody family", "opensmile"):
+        if "opensmile" not in sys.modules and hasattr(os, "RTLD_DEEPBIND"):
+            package = importlib.util.find_spec("opensmile")
+            for folder in package.submodule_search_locations or () if package is not None else ():
+                for library in Path(folder).glob("core/bin/*/libSMILEapi.so"):
+                    ctypes.CDLL(str(library), mode=os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+                    _BOUND.append(library)
+        import opensmile
+    loaded = list(sys.modules)
+    if (
+        not _BOUND
+        and hasattr(os, "RTLD_DEEPBIND")
+        and "tensorflow" in loaded
+        and loaded.index("tensorflow") < loaded.index("opensmile")
+    ):
+        raise VocalbioError(
+            "opensmile was imported after tensorflow, and in that order it crashes or gives wrong numbers; import "
+            "opensmile first, or leave the import to vocalbio"
+        )
+    return opensmile
+
+
+_BOUND: list[Path] = []
+
+
 @lru_cache(maxsize=8)
 def _smile(feature_set: str, level: str) -> Any:
-    with required_for("the prosody family", "opensmile"):
-        import opensmile
+    opensmile = _import_opensmile()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # deprecated sets were asked for by name
         return opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level])
 
 
 def _feature_sets() -> list[str]:
-    with required_for("the prosody family", "opensmile"):
-        import opensmile
+    opensmile = _import_opensmile()
     return [feature_set.name for feature_set in opensmile.FeatureSet]
 
 
@@ -248,9 +283,7 @@ class Prosody(Family):
 
     def versions(self) -> dict[str, str]:
         """The openSMILE that computes the numbers."""
-        with required_for("the prosody family", "opensmile"):
-            import opensmile
-        return {"opensmile": opensmile.__version__}
+        return {"opensmile": _import_opensmile().__version__}
 
 
 @lru_cache(maxsize=8)

@@ -31,7 +31,7 @@ def keras_to_bytes(network: Any) -> bytes:
     """Serialise a Keras model in its own format, without optimiser and metrics."""
     with required_for("saving a model", "tensorflow"):
         import keras
-    network = keras.Model(network.inputs, network.outputs)
+    network = keras.Model(network.input, network.output)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         network.save(path)

@@ -181,7 +181,7 @@ def align(values: Any, X: Any, n: int, what: str) -> NDArray[Any]:
         If lengths do not match, something is missing, or an index knows some of the samples only.
     """
     if isinstance(values, pd.Series) and not values.index.equals(getattr(X, "index", None)):
-        for keys in _keys(X):
+        for keys in (keys for keys in _keys(X) if keys.nlevels == values.index.nlevels):
             known = keys.isin(values.index)
             if known.any():
                 if not known.all() or not values.index.is_unique:

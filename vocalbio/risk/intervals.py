@@ -91,8 +91,8 @@ def score_bounds(weights: NDArray[np.float64], bounds: NDArray[np.float64]) -> t
     --------
     >>> import numpy as np
     >>> from vocalbio.risk.intervals import score_bounds
-    >>> score_bounds(np.array([0.0, 50.0, 100.0]), np.array([[0.2, 0.4], [0.1, 0.5], [0.3, 0.5]]))
-    (45.0, 65.0)
+    >>> score_bounds(np.array([0.0, 50.0, 100.0]), np.array([[0.25, 0.5], [0.125, 0.5], [0.25, 0.5]]))
+    (37.5, 62.5)
     """
     low, high = bounds.T
     low = low if low.sum() <= 1 else np.zeros_like(low)

@@ -532,7 +532,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         classes = [str(name) for name in self.classes_]
         reasons = list(dict.fromkeys(errors(table, partial=True)["reason"]))
         quality = table[[name for name in table.columns if name.startswith(QUALITY_PREFIX)]]
-        summary = {name.removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()}
+        summary = {
+            str(name).removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()
+        }
         summary["duration_s"] = float(quality[QUALITY_PREFIX + "duration_s"].sum())
         usable = not np.isnan(probability).any()
         intervals = score = score_interval = None
@@ -642,6 +644,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             model = cls(
                 manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"}
             )
+            get_condition(model.condition)
+            model._check_settings()
             held_out = arrays.pop("held_out_scores"), arrays.pop("held_out_codes")
             model._restore(manifest, Scaling(**arrays), held_out)
         except (KeyError, TypeError, ParameterError) as error:

@@ -1,0 +1,121 @@
+"""What the networks promise: repeatable, saved and loaded unchanged, blind to padding."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vocalbio.errors import ParameterError
+from vocalbio.networks import build_bilstm, build_dense
+
+keras = pytest.importorskip("keras")
+
+BUILDERS = [build_dense, build_bilstm]
+PRESETS = ["published", "small"]
+LENGTHS = np.array([6, 3, 1, 4])
+
+
+def example(build: Any, rng: np.random.Generator) -> list[np.ndarray]:
+    """Four samples of five features: rows, or sequences of one to six segments and their mask."""
+    if build is build_dense:
+        return [rng.normal(size=(4, 5)).astype("float32")]
+    mask = np.arange(6) < LENGTHS[:, None]
+    return [(rng.normal(size=(4, 6, 5)) * mask[..., None]).astype("float32"), mask]
+
+
+def ask(network: Any, inputs: list[np.ndarray]) -> np.ndarray:
+    return np.asarray(network(inputs if len(inputs) > 1 else inputs[0], training=False))
+
+
+@pytest.mark.parametrize(("preset", "n_outputs"), [("published", 3), ("small", 3), ("small", 1)])
+@pytest.mark.parametrize("build", BUILDERS)
+def test_it_gives_probabilities_and_learns_a_step(
+    build: Any, preset: str, n_outputs: int, rng: np.random.Generator
+) -> None:
+    network, inputs = build(5, n_outputs, preset=preset, seed=0), example(build, rng)
+    probabilities = ask(network, inputs)
+    assert probabilities.shape == (4, n_outputs)
+    if n_outputs > 1:
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    before = [weight.copy() for weight in network.get_weights()]
+    targets = np.eye(3, dtype="float32")[[0, 1, 2, 0]][:, :n_outputs]
+    logs = network.train_on_batch(inputs if len(inputs) > 1 else inputs[0], targets, return_dict=True)
+    assert np.isfinite(logs["loss"])
+    assert {"accuracy", "auc"} <= set(logs)
+    assert not np.array_equal(network.get_weights()[0], before[0])
+    assert not np.array_equal(network.get_weights()[-1], before[-1])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("build", BUILDERS)
+def test_saved_and_rebuilt_it_says_the_same(
+    build: Any, preset: str, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    network, inputs = build(5, 3, preset=preset, seed=0), example(build, rng)
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_array_equal(
+        ask(keras.saving.load_model(tmp_path / "network.keras"), inputs), ask(network, inputs)
+    )
+    rebuilt = keras.Model.from_config(network.get_config())
+    rebuilt.set_weights(network.get_weights())
+    np.testing.assert_array_equal(ask(rebuilt, inputs), ask(network, inputs))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("build", BUILDERS)
+def test_a_seed_decides_the_weights_and_touches_no_other_generator(build: Any, preset: str) -> None:
+    python, legacy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    one, same, other = (build(5, preset=preset, seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert random.getstate() == python
+    np.testing.assert_array_equal(np.random.get_state()[1], legacy)  # noqa: NPY002
+
+
+def test_both_directions_of_an_lstm_start_from_weights_of_their_own() -> None:
+    layer = build_bilstm(5, preset="small", seed=0).layers[2]
+    forward, backward = layer.forward_layer.get_weights(), layer.backward_layer.get_weights()
+    assert not np.array_equal(forward[0], backward[0])
+    assert not np.array_equal(forward[1], backward[1])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("length", [7, 40])
+def test_longer_padding_does_not_change_a_score_whatever_it_is_filled_with(
+    preset: str, length: int, rng: np.random.Generator
+) -> None:
+    network = build_bilstm(5, 3, preset=preset, seed=0)
+    values, mask = example(build_bilstm, rng)
+    longer = np.full((4, length, 5), 1e3, "float32")
+    longer[:, :6][mask] = values[mask]
+    longer_mask = np.zeros((4, length), bool)
+    longer_mask[:, :6] = mask
+    np.testing.assert_allclose(
+        ask(network, [longer, longer_mask]), ask(network, [values, mask]), atol=1e-6, rtol=0
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_segment_of_zeros_is_data_and_not_padding(preset: str) -> None:
+    network = build_bilstm(5, preset=preset, seed=0)
+    values = np.ones((1, 3, 5), "float32")
+    values[:, 2] = 0
+    whole = ask(network, [values, np.array([[True, True, True]])])
+    shorter = ask(network, [values, np.array([[True, True, False]])])
+    assert not np.array_equal(whole, shorter)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_impossible_sizes_are_refused_in_words(build: Any) -> None:
+    with pytest.raises(ParameterError, match=r"n_features is 0; expected a whole number"):
+        build(0)
+    with pytest.raises(ParameterError, match=r"n_outputs is 1\.5; expected a whole number"):
+        build(5, 1.5)
+    with pytest.raises(ParameterError, match=r"n_outputs is 2; two classes take one sigmoid"):
+        build(5, 2)
+    with pytest.raises(ParameterError, match=r"preset is 'huge'; expected one of 'published', 'small'"):
+        build(5, preset="huge")

@@ -1,0 +1,660 @@
+"""A RiskModel on made cohorts whose truth is known: what it learns, refuses, keeps and says."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import random
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.isotonic import IsotonicRegression
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+
+from vocalbio.audio import Recording
+from vocalbio.datasets import Sequences
+from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
+from vocalbio.extract import FeatureExtractor
+from vocalbio.metrics import uar
+from vocalbio.risk import Answer, RiskModel
+from vocalbio.risk.answer import doubts
+from vocalbio.risk.intervals import score_bounds, venn_abers
+from vocalbio.risk.scaling import Scaling
+
+STRESS = np.array(["neutral", "sad", "anxious"])
+COLUMNS = ["prosody__loudness", "prosody__slope", "voice__f0", "voice__jitter"]
+SETTINGS = {
+    "families": [{"family": "prosody", "feature_set": "eGeMAPSv02"}, {"family": "voice"}],
+    "window_s": None,
+    "hop_s": None,
+    "speech_only": False,
+}
+
+
+def make_cohort(
+    n_speakers: int = 20, per_speaker: int = 6, seed: int = 0
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Table, class number (0, 1, 2) and speaker; loudness tells class 1, jitter class 2."""
+    rng = np.random.default_rng(seed)
+    n = n_speakers * per_speaker
+    y, speakers = np.arange(n) % 3, np.repeat([f"S{i:02}" for i in range(n_speakers)], per_speaker)
+    values = rng.normal(size=(n, 4)) * [1, 100, 1, 0.01] + [0, 500, 200, 0.03]
+    values[:, 0] += 4 * (y == 1)
+    values[:, 3] += 0.04 * (y == 2)
+    start = pd.to_timedelta(np.zeros(n), unit="s")
+    index = pd.MultiIndex.from_arrays(
+        [[f"{i}.wav" for i in range(n)], start, start + pd.Timedelta(seconds=3)],
+        names=["file", "start", "end"],
+    )
+    X = pd.DataFrame(values, index=index, columns=COLUMNS)
+    X["quality__ok"], X["quality__snr_db"] = 1.0, rng.normal(30, 5, n)
+    X.attrs["vocalbio"] = json.dumps({"version": "0.1.0", "extractor": SETTINGS})
+    return X, y, speakers
+
+
+def quick(condition: str = "stress", **settings: Any) -> RiskModel:
+    defaults = {"preset": "small", "epochs": 30, "batch_size": 16, "interval_folds": 0, "random_state": 0}
+    return RiskModel(condition, **(defaults | settings))
+
+
+@pytest.fixture(scope="module")
+def cohort() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    return make_cohort()
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort: Any) -> RiskModel:
+    X, y, speakers = cohort
+    return quick(interval_folds=4).fit(X, STRESS[y], groups=speakers)
+
+
+# What it learns ------------------------------------------------------------------------------------------
+
+
+def test_it_finds_three_states_in_speakers_that_it_never_heard(fitted: RiskModel) -> None:
+    X, y, _ = make_cohort(seed=1)
+    assert uar(STRESS[y], fitted.predict(X)) > 0.9
+    assert fitted.classes_.tolist() == STRESS.tolist()
+    np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("labels", [[False, True], [0, 1], ["control", "depressed"]])
+def test_two_classes_may_be_called_anything_and_the_last_is_the_positive_one(
+    cohort: Any, labels: list[Any]
+) -> None:
+    X, y, speakers = cohort
+    rows = y < 2
+    truth = np.array(labels)[y[rows]]
+    model = quick("depression").fit(X[rows], truth, groups=speakers[rows])
+    new, y_new, _ = make_cohort(seed=1)
+    new = new[y_new < 2]
+    positive = model.predict_proba(new)[:, 1]
+    assert uar(y_new[y_new < 2], (positive >= 0.5).astype(int)) > 0.9
+    said = model.predict(new)
+    assert said.dtype == truth.dtype
+    np.testing.assert_array_equal(said, np.array(labels)[(positive >= 0.5).astype(int)])
+
+
+def test_a_label_that_only_the_quality_columns_carry_cannot_be_learnt(cohort: Any) -> None:
+    X, _, speakers = cohort
+    y = np.random.default_rng(5).permutation(np.arange(len(X)) % 2)
+    leaky = X.assign(quality__snr_db=30.0 * y, quality__bandwidth_hz=8000.0 - 4000 * y)
+    test = np.isin(speakers, [f"S{i:02}" for i in range(10)])
+    model = quick("depression").fit(leaky[~test], y[~test], groups=speakers[~test])
+    assert abs(uar(y[test], model.predict(leaky[test])) - 0.5) < 0.2
+    assert model.feature_names_in_.tolist() == COLUMNS
+    np.testing.assert_array_equal(model.predict_proba(leaky), model.predict_proba(X))
+
+
+def test_a_rare_class_weighs_as_much_as_the_others_if_balanced() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 10 == 0
+    X = rng.normal(size=(400, 4)) + 1.0 * y[:, None] * [1, 0, 0, 0]
+    speakers = np.arange(400) // 10
+    found = {
+        weight: quick("depression", class_weight=weight).fit(X, y, groups=speakers).predict(X)[y].mean()
+        for weight in (None, "balanced")
+    }
+    assert found["balanced"] > found[None] + 0.3
+
+
+def test_segments_of_a_recording_are_learnt_as_a_sequence() -> None:
+    rng = np.random.default_rng(0)
+    y, lengths = np.arange(60) % 2, rng.integers(1, 6, 60)
+    values = [rng.normal(size=(n, 4)).astype("float32") + 2 * c for n, c in zip(lengths, y, strict=True)]
+    sequences = Sequences(list(range(60)), values, COLUMNS)
+    model = quick("depression", network="bilstm", epochs=15).fit(
+        sequences[:40], y[:40], groups=np.arange(40) // 2
+    )
+    probabilities = model.predict_proba(sequences[40:])
+    assert uar(y[40:], model.predict(sequences[40:])) > 0.9
+    alone = np.concatenate([model.predict_proba(sequences[i]) for i in range(40, 60)])
+    np.testing.assert_allclose(alone, probabilities, atol=1e-6)  # neighbours and their padding do not matter
+
+
+# What it stands on: scaling -------------------------------------------------------------------------------
+
+
+def test_gaps_become_training_medians_and_are_told() -> None:
+    rows = np.array([[1.0, 5.0], [2.0, np.nan], [9.0, 7.0]])
+    scaling = Scaling.fit(rows, ["voice__a", "voice__b"])
+    assert scaling.medians.tolist() == [2.0, 6.0]
+    assert scaling.indicated.tolist() == [False, True]
+    inputs = scaling.transform(rows)
+    assert inputs.shape == (3, 3)
+    assert inputs[1, 1] == pytest.approx(0.0)  # the median is the mean here
+    np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(inputs.std(axis=0), 1, atol=1e-6)
+
+
+def test_what_was_learnt_does_not_depend_on_rows_to_predict(cohort: Any, fitted: RiskModel) -> None:
+    X, _, _ = cohort
+    before = {name: array.copy() for name, array in fitted.scaling_.arrays().items()}
+    alone = fitted.predict_proba(X.iloc[:1])
+    changed = X.copy()
+    changed.iloc[1:, :4] = 1e6
+    np.testing.assert_allclose(fitted.predict_proba(changed)[:1], alone, atol=1e-6)
+    for name, array in fitted.scaling_.arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_families_weigh_alike_however_many_columns_they_have() -> None:
+    rng = np.random.default_rng(0)
+    inputs = Scaling.fit(rng.normal(size=(500, 12)), ["voice__x"] * 3 + ["prosody__x"] * 9)
+    variance = inputs.transform(rng.normal(size=(5000, 12))).var(axis=0)
+    assert variance[:3].sum() == pytest.approx(variance[3:].sum(), rel=0.1)
+    assert variance.mean() == pytest.approx(1, rel=0.1)
+
+
+def test_exploding_ratios_are_clipped_and_columns_that_never_varied_say_nothing() -> None:
+    rows = np.array([[0.0, 3.0, np.nan], [1.0, 3.0, np.nan]])
+    scaling = Scaling.fit(rows, ["voice__x"] * 3)
+    inputs = scaling.transform(np.array([[1e9, 4.0, 8.0]]))
+    assert inputs[0].tolist() == [5.0, 0.0, 0.0]
+
+
+# Labels, speakers, rows ----------------------------------------------------------------------------------
+
+
+def test_labels_and_speakers_are_joined_by_index(cohort: Any, fitted: RiskModel) -> None:
+    X, y, speakers = cohort
+    expected = fitted.predict_proba(X)
+    files = X.index.get_level_values("file")
+    by_file = pd.Series(STRESS[y], index=files).sample(frac=1, random_state=0)
+    by_row = pd.Series(speakers, index=X.index).sample(frac=1, random_state=1)
+    by_place = pd.Series(STRESS[y], index=np.arange(len(y)) + 1000)  # as a splitter leaves it
+    for labels, groups in ((by_file, by_row), (by_place, speakers)):
+        model = quick().fit(X, labels, groups=groups)
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+    with pytest.raises(ParameterError, match=r"index of y does not match X.* 1 of 120 have none"):
+        quick().fit(X, by_file.drop("7.wav"), groups=speakers)
+
+
+@pytest.mark.parametrize(
+    ("condition", "labels", "message"),
+    [
+        (
+            "stress",
+            lambda y: np.where(y == 1, "angry", STRESS[y]),
+            "'angry'; stress takes 'neutral', 'sad', 'anxious'",
+        ),
+        ("stress", lambda y: STRESS[y % 2], "holds no 'anxious'"),
+        ("depression", lambda y: y, "holds 3 class"),
+        ("depression", lambda y: np.zeros(len(y)), "holds 1 class"),
+        ("depression", lambda y: y + 0.5, "continuous"),
+        ("depression", lambda y: np.where(y, 1.0, np.nan), "NaN or None for 40 of 120"),
+        ("depression", lambda y: y[:-1], r"y has shape \(119,\); expected \(120,\)"),
+        ("mania", lambda y: y, "condition is 'mania'"),
+    ],
+)
+def test_labels_that_do_not_fit_the_condition_are_refused(
+    cohort: Any, condition: str, labels: Callable[[Any], Any], message: str
+) -> None:
+    X, y, speakers = cohort
+    with pytest.raises(ParameterError, match=message):
+        quick(condition).fit(X, labels(y), groups=speakers)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": "cnn"}, "network is 'cnn'; expected one of dense, bilstm"),
+        ({"preset": "big"}, "preset is 'big'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"interval_folds": 1}, "interval_folds is 1"),
+        ({"class_weight": "even"}, "class_weight is 'even'"),
+        ({"extractor": "prosody"}, "extractor is of type str"),
+        ({"network": "bilstm"}, r"Sequences\.from_table"),
+    ],
+)
+def test_settings_are_checked_when_fitting(cohort: Any, settings: dict[str, Any], message: str) -> None:
+    X, y, speakers = cohort
+    with pytest.raises(ParameterError, match=message):
+        quick(**settings).fit(X, STRESS[y], groups=speakers)
+
+
+def test_fitting_without_speakers_warns_and_every_answer_can_tell(cohort: Any) -> None:
+    X, y, speakers = cohort
+    with pytest.warns(VocalbioWarning, match="without groups"):
+        model = quick(epochs=1).fit(X, STRESS[y])
+    assert model.manifest_["training"]["speaker_disjoint"] == "unknown"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VocalbioWarning)
+        known = quick(epochs=1).fit(X, STRESS[y], groups=speakers)
+    assert known.manifest_["training"]["n_speakers"] == 20
+
+
+@pytest.mark.parametrize("condition", ["stress", "depression"])
+def test_unusable_rows_are_left_out_of_training_and_get_no_answer(cohort: Any, condition: str) -> None:
+    X, y, speakers = cohort
+    X, labels = X.copy(), STRESS[y] if condition == "stress" else y == 1
+    X.iloc[3, :4] = np.nan
+    X.iloc[4, X.columns.get_loc("quality__ok")] = 0
+    usable = np.arange(len(X)) >= 5
+    usable[:3] = True
+    with pytest.warns(VocalbioWarning, match="2 of 120 samples have no usable features and are left out"):
+        model = quick(condition, epochs=3).fit(X, labels, groups=speakers)
+    same = quick(condition, epochs=3).fit(X[usable], labels[usable], groups=speakers[usable])
+    probabilities = model.predict_proba(X)
+    assert np.isnan(probabilities[3:5]).all()
+    assert np.isfinite(probabilities[usable]).all()
+    np.testing.assert_array_equal(probabilities[usable], same.predict_proba(X[usable]))
+    with pytest.warns(VocalbioWarning, match="2 of 120"):
+        said = model.predict(X)
+    if condition == "stress":
+        assert said[3:5].tolist() == ["indeterminate"] * 2
+    else:
+        assert np.isnan(said[3:5]).all()
+        assert set(said[usable]) <= {0.0, 1.0}
+
+
+# Columns and settings ------------------------------------------------------------------------------------
+
+
+def test_columns_go_by_name_and_others_are_refused_by_name(cohort: Any, fitted: RiskModel) -> None:
+    X, _, _ = cohort
+    np.testing.assert_array_equal(fitted.predict_proba(X[COLUMNS[::-1]]), fitted.predict_proba(X))
+    with pytest.raises(
+        ParameterError, match=r"1 missing \(voice__f0\) and 1 never seen in training \(voice__f1\)"
+    ):
+        fitted.predict_proba(X.rename(columns={"voice__f0": "voice__f1"}))
+    with pytest.raises(ParameterError, match="has 3 features, but RiskModel is expecting 4"):
+        fitted.predict_proba(X[COLUMNS[:3]].to_numpy())
+    with pytest.raises(ParameterError, match="infinity"):
+        fitted.predict_proba(X.assign(voice__f0=np.inf))
+    with pytest.raises(ParameterError, match="of the same name"):
+        fitted.predict_proba(X[[*COLUMNS, "voice__f0"]])
+
+
+def test_features_measured_in_another_way_are_refused_and_lost_settings_accepted(
+    cohort: Any, fitted: RiskModel
+) -> None:
+    X, _, _ = cohort
+    other = X.copy()
+    other.attrs["vocalbio"] = json.dumps({"version": "0.1.0", "extractor": SETTINGS | {"window_s": 5.0}})
+    with pytest.raises(ParameterError, match=r"window_s: trained with None, got 5\.0"):
+        fitted.predict_proba(other)
+    other.attrs = {}
+    np.testing.assert_array_equal(fitted.predict_proba(other), fitted.predict_proba(X))
+
+
+def test_an_extractor_that_did_not_make_the_table_is_refused(cohort: Any) -> None:
+    X, y, speakers = cohort
+    with pytest.raises(
+        ParameterError, match=r"made by another extractor.*window_s: trained with 4\.0, got None"
+    ):
+        quick(extractor=FeatureExtractor(window_s=4.0)).fit(X, STRESS[y], groups=speakers)
+
+
+# Repeatable, and a good neighbour -------------------------------------------------------------------------
+
+
+def test_a_seed_repeats_a_fit_exactly_and_the_callers_generators_stay_as_they_are(
+    cohort: Any, fitted: RiskModel
+) -> None:
+    X, y, speakers = cohort
+    python, legacy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    again = quick().fit(X, STRESS[y], groups=speakers)
+    np.testing.assert_array_equal(
+        again.predict_proba(X), fitted.predict_proba(X)
+    )  # with and without intervals
+    other = quick(random_state=1).fit(X, STRESS[y], groups=speakers)
+    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+    assert random.getstate() == python
+    np.testing.assert_array_equal(np.random.get_state()[1], legacy)  # noqa: NPY002
+
+
+def test_it_works_inside_scikit_learn(cohort: Any) -> None:
+    X, y, _ = cohort
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VocalbioWarning)  # scikit-learn hands no speakers on
+        found = cross_val_predict(quick(), X, STRESS[y], cv=2)
+        search = GridSearchCV(quick(), {"epochs": [1, 30]}, scoring="balanced_accuracy", cv=2)
+        search.fit(X, pd.Series(STRESS[y]))
+    assert uar(STRESS[y], found) > 0.8
+    assert search.best_params_ == {"epochs": 30}
+    copy = clone(quick(extractor=FeatureExtractor(["voice"])))
+    assert copy.get_params()["extractor__families"] == ["voice"]
+
+
+def test_making_and_cloning_one_costs_no_tensorflow() -> None:
+    program = (
+        "import sys; from sklearn.base import clone; from vocalbio.risk import RiskModel; "
+        "clone(RiskModel('stress')).get_params(); assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_pickled_model_says_the_same(cohort: Any, fitted: RiskModel) -> None:
+    X, _, _ = cohort
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(again.predict_interval(X), fitted.predict_interval(X))
+
+
+# Intervals -----------------------------------------------------------------------------------------------
+
+
+def test_venn_abers_is_isotonic_regression_with_the_new_score_added_both_ways(
+    rng: np.random.Generator,
+) -> None:
+    scores = np.round(rng.random(80), 2)  # with ties
+    labels = rng.random(80) < scores
+    new = np.array([0.0, 0.31, 0.5, scores[7], 1.0])
+    for score, found in zip(new, venn_abers(scores, labels, new), strict=True):
+        for label in (0, 1):
+            regression = IsotonicRegression().fit(np.append(scores, score), np.append(labels, label))
+            assert found[label] == pytest.approx(regression.predict([score])[0])
+
+
+def test_venn_abers_holds_what_it_promises_for_a_network_that_is_too_sure(rng: np.random.Generator) -> None:
+    truth = rng.random(6000)
+    labels = rng.random(6000) < truth
+    sure = 1 / (1 + np.exp(-4 * np.log(truth / (1 - truth))))  # same order, far too extreme
+    low, high = venn_abers(sure[:1000], labels[:1000], sure[1000:]).T
+    assert (low <= high).all()
+    new, raw = labels[1000:], sure[1000:]
+    for part in (raw < 0.02, (raw > 0.02) & (raw < 0.98), raw > 0.98):
+        assert low[part].mean() - 0.03 < new[part].mean() < high[part].mean() + 0.03
+    wrong = raw > 0.98
+    assert abs(raw[wrong].mean() - new[wrong].mean()) > 0.08  # which the raw score does not
+
+
+def test_intervals_of_two_classes_are_each_others_complement(cohort: Any) -> None:
+    X, y, speakers = cohort
+    rows = y < 2
+    model = quick("depression", interval_folds=3).fit(X[rows], y[rows], groups=speakers[rows])
+    intervals = model.predict_interval(X[:10])
+    assert intervals.shape == (10, 2, 2)
+    np.testing.assert_allclose(intervals[:, 0], 1 - intervals[:, 1, ::-1], atol=1e-9)
+    assert ((intervals >= 0) & (intervals <= 1)).all()
+
+
+def test_calibration_scores_come_from_networks_that_never_heard_the_speaker() -> None:
+    """Labels by coin, and a feature that names the speaker: held out it tells nothing."""
+    rng = np.random.default_rng(0)
+    ill = rng.permutation(np.arange(20) % 2 == 0)
+    speakers, y = np.repeat(np.arange(20), 6), np.repeat(ill, 6)
+    X = np.eye(20)[speakers] * 5
+    model = quick("depression", interval_folds=4).fit(X, y, groups=speakers)
+    assert uar(y, model.predict(X)) == 1.0
+    low, high = model.predict_interval(X)[:, 1].T
+    assert not ((low > 0.8) | (high < 0.2)).any()
+
+
+def test_a_score_interval_is_the_extreme_over_all_probabilities_allowed(rng: np.random.Generator) -> None:
+    weights = np.array([0.0, 50.0, 100.0])
+    cube = rng.dirichlet(np.ones(3), 200_000)
+    for _ in range(5):
+        centre = rng.dirichlet(np.ones(3))
+        bounds = np.stack([np.clip(centre - 0.2, 0, 1), np.clip(centre + 0.15, 0, 1)], axis=1)
+        allowed = cube[((cube >= bounds[:, 0]) & (cube <= bounds[:, 1])).all(axis=1)] @ weights
+        low, high = score_bounds(weights, bounds)
+        assert low <= allowed.min() + 1e-9
+        assert high >= allowed.max() - 1e-9
+        assert (low, high) == pytest.approx((allowed.min(), allowed.max()), abs=2)
+
+
+def test_class_intervals_that_contradict_each_other_only_widen_the_score() -> None:
+    weights = np.array([0.0, 50.0, 100.0])
+    assert score_bounds(weights, np.array([[0.6, 0.7], [0.5, 0.6], [0.0, 0.1]])) == pytest.approx((15, 40))
+    low, high = score_bounds(weights, np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.2]]))
+    assert 0 <= low < high <= 100
+
+
+def test_without_enough_speakers_there_is_no_interval_but_a_reason(cohort: Any, fitted: RiskModel) -> None:
+    X, y, speakers = cohort
+    few = np.isin(speakers, ["S00", "S01", "S02"])
+    model = quick(epochs=1, interval_folds=5).fit(X[few], STRESS[y[few]], groups=speakers[few])
+    with pytest.raises(ParameterError, match="no interval: only 3 speakers in a class, fewer than 5 folds"):
+        model.predict_interval(X)
+    with pytest.raises(ParameterError, match="interval_folds=0"):
+        quick(epochs=1).fit(X, STRESS[y], groups=speakers).predict_interval(X)
+
+
+def test_the_stress_score_weighs_the_probabilities(cohort: Any, fitted: RiskModel) -> None:
+    X, y, speakers = cohort
+    p = fitted.predict_proba(X)
+    np.testing.assert_allclose(fitted.predict_score(X), 50 * p[:, 1] + 100 * p[:, 2])
+    model = quick("depression", epochs=1).fit(X, y == 1, groups=speakers)
+    with pytest.raises(ParameterError, match="has no 0-100 score"):
+        model.predict_score(X)
+
+
+# Files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_loaded_model_says_exactly_the_same(
+    cohort: Any, fitted: RiskModel, tmp_path: Path, folder: bool
+) -> None:
+    X, _, _ = cohort
+    path = f"{tmp_path}/model/" if folder else f"{tmp_path}/model.vocalbio"
+    fitted.save(path, licence="research only")
+    fitted.save(path)  # over itself
+    loaded = RiskModel.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict_interval(X), fitted.predict_interval(X))
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    assert loaded.get_params() == fitted.get_params()
+    assert loaded.manifest_["training"]["licence"] == "research only"
+    assert loaded.manifest_["columns"] == COLUMNS
+    assert [entry.name for entry in tmp_path.iterdir()] == [Path(path).name]  # nothing half-written stays
+
+
+def members(fitted: RiskModel, folder: Path) -> dict[str, bytes]:
+    fitted.save(folder / "whole.vocalbio")
+    with zipfile.ZipFile(folder / "whole.vocalbio") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(path: Path, contents: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_saved_model_holds_no_pickle(fitted: RiskModel, tmp_path: Path) -> None:
+    contents = members(fitted, tmp_path)
+    assert set(contents) == {"manifest.json", "model.keras", "arrays.npz"}
+    with np.load(io.BytesIO(contents["arrays.npz"]), allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype.kind in "fbi" for name in arrays.files)
+
+
+def test_files_that_are_not_a_model_are_refused_in_words(fitted: RiskModel, tmp_path: Path) -> None:
+    contents = members(fitted, tmp_path)
+    whole = (tmp_path / "whole.vocalbio").read_bytes()
+    with pytest.raises(ModelFileError, match="does not exist"):
+        RiskModel.load(tmp_path / "nowhere.vocalbio")
+    for name, content in (("text", b"hello"), ("cut", whole[: len(whole) // 2]), ("empty", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ModelFileError, match="not a model saved by vocalbio, or it is damaged"):
+            RiskModel.load(tmp_path / name)
+    for name in contents:
+        with pytest.raises(ModelFileError, match="damaged"):
+            RiskModel.load(pack(tmp_path / "lacking", {k: v for k, v in contents.items() if k != name}))
+    manifest = json.loads(contents["manifest.json"])
+    for change, message in (
+        ({"format": 99}, "has format 99; this vocalbio reads up to 1: pip install"),
+        ({"condition": "mania"}, "garbles an entry"),
+        ({"parameters": {"colour": 1}}, "garbles an entry"),
+    ):
+        changed = contents | {"manifest.json": json.dumps(manifest | change).encode()}
+        with pytest.raises(ModelFileError, match=message):
+            RiskModel.load(pack(tmp_path / "changed", changed))
+
+
+@pytest.mark.parametrize("place", [0.2, 0.4, 0.6, 0.8])
+def test_a_damaged_byte_never_ends_in_a_traceback_of_a_dependency(
+    fitted: RiskModel, tmp_path: Path, place: float
+) -> None:
+    fitted.save(tmp_path / "model.vocalbio")
+    content = bytearray((tmp_path / "model.vocalbio").read_bytes())
+    content[int(place * len(content))] ^= 0xFF
+    (tmp_path / "model.vocalbio").write_bytes(content)
+    with pytest.raises(ModelFileError):
+        RiskModel.load(tmp_path / "model.vocalbio")
+
+
+def test_arrays_with_objects_are_refused(fitted: RiskModel, tmp_path: Path) -> None:
+    contents = members(fitted, tmp_path)
+    packed = io.BytesIO()
+    np.savez(packed, medians=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ModelFileError, match="damaged"):
+        RiskModel.load(pack(tmp_path / "objects", contents | {"arrays.npz": packed.getvalue()}))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class_name": "Lambda", "module": "keras.layers"},
+        {"class_name": "function", "module": "builtins", "registered_name": "eval"},
+        {"class_name": "Popen", "module": "subprocess"},
+        {"class_name": "Dense", "module": "evil.layers"},
+        {"class_name": "__lambda__", "config": {"value": "AAAA"}},
+    ],
+)
+def test_a_network_with_code_of_its_own_is_refused(
+    fitted: RiskModel, tmp_path: Path, layer: dict[str, Any]
+) -> None:
+    contents = members(fitted, tmp_path)
+    with zipfile.ZipFile(io.BytesIO(contents["model.keras"])) as archive:
+        network = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(network["config.json"])
+    config["config"]["layers"][1]["config"]["noise_shape"] = layer
+    packed = pack(tmp_path / "network", network | {"config.json": json.dumps(config).encode()}).read_bytes()
+    with pytest.raises(ModelFileError, match=f"{layer['class_name']} is not a part of our networks"):
+        RiskModel.load(pack(tmp_path / "evil", contents | {"model.keras": packed}))
+
+
+def test_it_says_where_it_cannot_be_written(fitted: RiskModel, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="choose a folder that exists"):
+        fitted.save(tmp_path / "nowhere" / "model.vocalbio")
+
+
+# Answers -------------------------------------------------------------------------------------------------
+
+
+def voice(f0_hz: float, seconds: float = 2.0) -> Recording:
+    t = np.arange(int(16_000 * seconds)) / 16_000
+    wave = sum(np.sin(2 * np.pi * f0_hz * k * t) / k for k in range(1, 20))
+    return Recording(0.1 * wave * (1 + 0.2 * np.sin(2 * np.pi * 3 * t)), 16_000, file=f"{f0_hz:.0f}.wav")
+
+
+@pytest.fixture(scope="module")
+def by_pitch() -> RiskModel:
+    """Calls low voices neutral, middle ones sad, high ones anxious."""
+    y, speakers = np.repeat(np.arange(3), 8), np.tile(np.arange(8), 3)
+    recordings = [voice(100 + 80 * c + 2 * i) for i, c in enumerate(y)]
+    X = FeatureExtractor(["voice"]).transform(recordings)
+    X = X[[c for c in X if c.startswith("quality__")] + ["voice__f0_mean_hz", "voice__f0_median_hz"]]
+    return quick(interval_folds=3, epochs=60).fit(X, STRESS[y], groups=speakers)
+
+
+def test_an_answer_says_how_sure_it_is_and_what_makes_it_doubtful(by_pitch: RiskModel) -> None:
+    answer = by_pitch.score_audio(voice(290))
+    assert isinstance(answer, Answer)
+    assert max(answer.probability, key=answer.probability.get) == "anxious"
+    weighed = 100 * (0.5 * answer.probability["sad"] + answer.probability["anxious"])
+    assert answer.score == pytest.approx(weighed)
+    assert answer.label == ("High" if answer.score > 70 else "Normal")
+    assert answer.score_interval[0] <= answer.score_interval[1]
+    assert all(0 <= low <= high <= 1 for low, high in answer.interval.values())
+    assert any("s of voice; 10 s or more are advised" in reason for reason in answer.reasons)
+    assert answer.training["n_speakers"] == 8
+    assert "Not a diagnosis" in answer.disclaimer
+    assert json.loads(answer.to_json()) == answer.to_dict()
+    for text in ("stress:", "P(anxious)", "8 speakers", "Not a diagnosis"):
+        assert text in str(answer)
+
+
+def test_a_recording_that_cannot_be_used_gets_no_score(by_pitch: RiskModel, tmp_path: Path) -> None:
+    silence = Recording(np.zeros(16_000), 16_000, file="silence.wav")
+    answers = by_pitch.score_audio([silence, str(tmp_path / "nowhere.wav"), voice(110)])
+    assert isinstance(answers, list)
+    for answer, reason in zip(answers[:2], ("silence", "nowhere.wav"), strict=True):
+        assert answer.label == "indeterminate"
+        assert answer.probability is answer.score is answer.interval is None
+        assert any(reason in text for text in answer.reasons)
+        assert "indeterminate" in str(answer)
+    assert answers[2].label == "Normal"
+
+
+def test_quality_is_described_even_if_the_extractor_leaves_it_out(by_pitch: RiskModel) -> None:
+    model = pickle.loads(pickle.dumps(by_pitch))
+    model.extractor = FeatureExtractor(["voice"], quality=False)
+    assert model.score_audio(voice(110)).reasons == by_pitch.score_audio(voice(110)).reasons
+
+
+def test_a_sequence_model_answers_for_a_recording(tmp_path: Path) -> None:
+    y = np.repeat([False, True], 8)
+    extractor = FeatureExtractor(["voice"], window_s=1.0)
+    X = extractor.transform([voice(110 + 120 * c + 2 * i) for i, c in enumerate(y)])
+    columns = [c for c in X if c.startswith("quality__")] + ["voice__f0_mean_hz", "voice__f0_median_hz"]
+    model = quick("depression", network="bilstm").fit(
+        Sequences.from_table(X[columns]), y, groups=np.arange(16) % 8
+    )
+    model.save(tmp_path / "model.vocalbio")
+    answers = RiskModel.load(tmp_path / "model.vocalbio").score_audio([voice(115, 3.0), voice(245)])
+    assert [answer.label for answer in answers] == ["Low Risk", "High Risk"]
+
+
+def test_a_table_that_does_not_tell_how_it_was_made_cannot_score_audio(cohort: Any) -> None:
+    X, y, speakers = cohort
+    model = quick(epochs=1).fit(X.to_numpy()[:, :4], STRESS[y], groups=speakers)
+    with pytest.raises(ParameterError, match="pass extractor=FeatureExtractor"):
+        model.score_audio("memo.wav")
+
+
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        ({"voiced_fraction": 0.2, "duration_s": 30.0}, "only 6.0 s of voice"),
+        ({"snr_db": 4.0}, "noisy: voice is 4 dB above"),
+        ({"clipped_fraction": 0.03}, "clipped: 3.0%"),
+        ({"bandwidth_hz": 3400.0}, "narrow: nothing above 3400 Hz"),
+    ],
+)
+def test_every_flaw_of_a_recording_is_a_reason_for_doubt(quality: dict[str, float], words: str) -> None:
+    good = {
+        "voiced_fraction": 0.6,
+        "duration_s": 30.0,
+        "snr_db": 30.0,
+        "clipped_fraction": 0.0,
+        "bandwidth_hz": 8e3,
+    }
+    assert doubts(good) == []
+    [reason] = doubts(good | quality)
+    assert words in reason
