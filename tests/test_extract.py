@@ -335,11 +335,14 @@ def test_file_objects_are_read_from_their_beginning(good: list[str]) -> None:
 
 
 def test_recordings_of_one_name_do_not_share_their_failure() -> None:
-    pair = [Recording(samples, RATE, file="memo") for samples in (buzz(1.0), np.zeros(RATE))]
-    X = extract_features(pair, [Level()])
+    noise = 0.05 * np.random.default_rng(1).standard_normal(RATE)
+    X = extract_features(
+        [Recording(samples, RATE, file="memo") for samples in (noise, np.zeros(RATE))], "prosody"
+    )
     assert list(X.quality__ok) == [1, 0]
     assert len(vb.errors(X)) == 1
     assert "digital silence" in vb.errors(X).reason.item()
+    assert vb.errors(X, partial=True).stage.tolist() == ["prosody", "signal"]
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_every_number_is_praats(data: Path) -> None:
 def test_voice_breaks_agree_with_praats_voice_report(data: Path) -> None:
     from vocalbio.features.voice import _Analysis
 
-    for path in recordings(data):
+    for path in [*recordings(data), *sorted(data.glob("ravdess/Actor_*/*.flac"))[::160]]:
         recording = load_audio(path)
         praat = _Analysis(recording, Voice())
         objects = [praat.sound, praat.pitch, praat.pulses]
@@ -330,6 +330,18 @@ def test_pauses_in_noise_are_missing_with_the_reason() -> None:
     assert pauses.isna().all(axis=None)
     assert X["voice__syllable_count"].item() >= 0
     assert "pauses are NaN" in vb.errors(X, partial=True).reason.item()
+
+
+def test_a_third_of_low_voice_is_a_third_of_creak() -> None:
+    samples = np.concatenate(
+        [pulses(1.0, period_s=1 / 120), pulses(1.0, period_s=1 / 67), pulses(1.0, period_s=1 / 120)]
+    )
+    got = voice(Recording(samples, RATE))
+    assert got["f0_median_hz"] == pytest.approx(120, rel=0.005)
+    assert got["creak_proxy"] == pytest.approx(1 / 3, abs=0.03)  # 67 Hz is 0.56 of the median
+    assert got["creak_low_fraction"] == pytest.approx(1 / 3, abs=0.03)
+    slightly_low = np.concatenate([pulses(2.0, period_s=1 / 120), pulses(1.0, period_s=1 / 76)])
+    assert voice(Recording(slightly_low, RATE))["creak_proxy"] < 0.03  # 76 Hz is 0.63 of it
 
 
 # --- the pitch range ---------------------------------------------------------------------------------------------

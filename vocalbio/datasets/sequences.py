@@ -120,9 +120,7 @@ class Sequences:
 
     def __repr__(self) -> str:
         lengths = [len(values) for values in self.values] or [0]
-        return (
-            f"Sequences({len(self)} of {min(lengths)}-{max(lengths)} segments x {len(self.names)} features)"
-        )
+        return f"Sequences({len(self)} of {min(lengths)}-{max(lengths)} segments x {len(self.names)} features)"
 
     def __getitem__(self, key: Any) -> Sequences:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:

@@ -65,9 +65,7 @@ def speaker_folds(
     if isinstance(n_splits, bool) or not isinstance(n_splits, (int, np.integer)) or n_splits < 2:
         raise ParameterError(f"n_splits is {n_splits!r}; expected a whole number, at least 2")
     if len(names) < n_splits:
-        raise ParameterError(
-            f"groups holds {len(names)} speakers; {n_splits} folds need at least {n_splits} of them"
-        )
+        raise ParameterError(f"groups holds {len(names)} speakers; {n_splits} folds need at least {n_splits} of them")
     rows = np.arange(len(labels))
     if n_splits == len(names):
         tests = [rows[speaker_of_row == speaker] for speaker in range(len(names))]
@@ -111,9 +109,7 @@ def check_disjoint(groups_train: ArrayLike, groups_test: ArrayLike) -> None:
     >>> check_disjoint(["Ann", "Bob"], ["Cem"])
     """
     train = dict.fromkeys(np.asarray(groups_train, object).ravel())
-    shared = [
-        speaker for speaker in dict.fromkeys(np.asarray(groups_test, object).ravel()) if speaker in train
-    ]
+    shared = [speaker for speaker in dict.fromkeys(np.asarray(groups_test, object).ravel()) if speaker in train]
     if shared:
         named = ", ".join(map(str, shared[:5])) + (", …" if len(shared) > 5 else "")
         raise LeakageError(

@@ -30,9 +30,7 @@ def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
     if isinstance(families, (str, FamilyLike)):
         families = [families]
     if not isinstance(families, Iterable):
-        raise ParameterError(
-            f"families is {families!r}; expected names or families, such as ('prosody', 'voice')"
-        )
+        raise ParameterError(f"families is {families!r}; expected names or families, such as ('prosody', 'voice')")
     resolved = []
     for family in families:
         if isinstance(family, str):
@@ -169,12 +167,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         import numpy as np
 
-        names = [
-            f"{prefix}__{name}" for prefix, family in resolve_families(self.families) for name in family.names
-        ]
-        return np.array(
-            names + [QUALITY_PREFIX + name for name in QUALITY] * bool(self.quality), dtype=object
-        )
+        names = [f"{prefix}__{name}" for prefix, family in resolve_families(self.families) for name in family.names]
+        return np.array(names + [QUALITY_PREFIX + name for name in QUALITY] * bool(self.quality), dtype=object)
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -393,7 +387,5 @@ def extract_frames(audio: Any, family: Any) -> Frames:
         raise ParameterError(f"family {prefix!r} has no frames(recording)")
     recording = prepare(audio if isinstance(audio, Recording) else load_audio(audio))
     if recording.duration_s < SHORTEST_S:
-        raise AudioError(
-            f"the recording lasts {recording.duration_s:.2f} s; frames need at least {SHORTEST_S} s"
-        )
+        raise AudioError(f"the recording lasts {recording.duration_s:.2f} s; frames need at least {SHORTEST_S} s")
     return resolved.frames(recording)

@@ -64,10 +64,7 @@ def parse_audio(audio: Any) -> list[Request]:
     if isinstance(audio, pd.MultiIndex):
         items = _index_spans(audio)
     else:
-        items = [
-            (source, source.start_s if isinstance(source, Recording) else 0.0, None)
-            for source in _listed(audio)
-        ]
+        items = [(source, source.start_s if isinstance(source, Recording) else 0.0, None) for source in _listed(audio)]
     requests: dict[Any, Request] = {}
     for position, (item, start_s, end_s) in enumerate(items):
         source, label = _source(item, position)

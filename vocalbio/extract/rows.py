@@ -141,16 +141,12 @@ def _measure(recording: Recording, position: int, label: str, plan: Plan) -> Row
         prepared = prepare(recording)
     except AudioError as error:
         return _failed(error, position, label, recording.start_s, recording.end_s, plan)
-    row = Row(
-        position, label, recording.start_s, recording.end_s, [], {"ok": 1.0, **measure_quality(recording)}, []
-    )
+    row = Row(position, label, recording.start_s, recording.end_s, [], {"ok": 1.0, **measure_quality(recording)}, [])
     if reason := _unusable(prepared):
         row.quality["ok"] = 0.0
         row.notes.append(("signal", reason))
         silent = np.abs(prepared.samples).max() < SILENT
-        row.features = [
-            _nothing(family, silent and prepared.duration_s >= SHORTEST_S) for family in plan.families
-        ]
+        row.features = [_nothing(family, silent and prepared.duration_s >= SHORTEST_S) for family in plan.families]
         return row
     speech: Recording | None = None
     for family in plan.families:
@@ -168,9 +164,7 @@ def _measure(recording: Recording, position: int, label: str, plan: Plan) -> Row
 
 def _unusable(recording: Recording) -> str | None:
     if recording.duration_s < SHORTEST_S:
-        return (
-            f"lasts {recording.duration_s:.2f} s; at least {SHORTEST_S} s are needed (1 s or more is advised)"
-        )
+        return f"lasts {recording.duration_s:.2f} s; at least {SHORTEST_S} s are needed (1 s or more is advised)"
     if recording.duration_s > LONGEST_S:
         return (
             f"lasts {recording.duration_s / 3600:.1f} h, and a row may span {LONGEST_S / 3600:.0f} h at most; "
@@ -191,9 +185,7 @@ def _nothing(family: FamilyLike, silent: bool) -> np.ndarray:
     return values
 
 
-def _extract(
-    family: FamilyLike, recording: Recording, plan: Plan
-) -> tuple[np.ndarray, list[tuple[str, str]], bool]:
+def _extract(family: FamilyLike, recording: Recording, plan: Plan) -> tuple[np.ndarray, list[tuple[str, str]], bool]:
     stage = family_name(family)
     size = len(family.names)
     nothing = np.full(size, np.nan)
@@ -215,9 +207,7 @@ def _extract(
         return nothing, [(stage, f"{type(error).__name__}: {error}")], True
     values, reasons = measured.values, [(stage, reason) for reason in measured.reasons]
     if values.shape != (size,):
-        raise ParameterError(
-            f"family {stage!r} returned shape {values.shape}; expected ({size},), one a name"
-        )
+        raise ParameterError(f"family {stage!r} returned shape {values.shape}; expected ({size},), one a name")
     if np.isinf(values).any():
         values = np.where(np.isinf(values), np.nan, values)
         reasons.append((stage, "infinite values were made NaN"))
@@ -229,9 +219,7 @@ def family_name(family: FamilyLike) -> str:
     return str(getattr(family, "name", type(family).__name__.lower()))
 
 
-def _failed(
-    error: AudioError, position: int, label: str, start_s: float, end_s: float | None, plan: Plan
-) -> Row:
+def _failed(error: AudioError, position: int, label: str, start_s: float, end_s: float | None, plan: Plan) -> Row:
     if plan.on_error == "raise":
         raise error
     return Row(

@@ -159,9 +159,7 @@ def describe(families: Sequence[tuple[str, FamilyLike]]) -> pd.DataFrame:
     """What each column of the families, and of quality, is."""
     described = []
     for prefix, family in families:
-        for name, column in zip(
-            family.names, getattr(family, "columns", [None] * len(family.names)), strict=True
-        ):
+        for name, column in zip(family.names, getattr(family, "columns", [None] * len(family.names)), strict=True):
             facts = (
                 [column.unit, column.meaning, column.occurrence, column.source, column.paper]
                 if column is not None
@@ -171,9 +169,7 @@ def describe(families: Sequence[tuple[str, FamilyLike]]) -> pd.DataFrame:
     described.append([QUALITY_PREFIX + "ok", "quality", "", "1: usable; 0: see vocalbio.errors", "always a number",
                       "vocalbio", ""])  # fmt: skip
     for name, unit, meaning in QUALITY_COLUMNS:
-        described.append(
-            [QUALITY_PREFIX + name, "quality", unit, meaning, "a readable file", "vocalbio.quality", ""]
-        )
+        described.append([QUALITY_PREFIX + name, "quality", unit, meaning, "a readable file", "vocalbio.quality", ""])
     columns = ["column", "family", "unit", "meaning", "occurrence", "source", "paper"]
     return pd.DataFrame(described, columns=columns).set_index("column")
 

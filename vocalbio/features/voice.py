@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Voice"]
 
-BOERSMA = (
-    "Boersma P. Accurate short-term analysis of the fundamental frequency. IFA Proceedings 1993;17:97-110"
-)
+BOERSMA = "Boersma P. Accurate short-term analysis of the fundamental frequency. IFA Proceedings 1993;17:97-110"
 TWO_PASS = (
     "De Looze C, Hirst D. Detecting changes in key and range for the automatic modelling and coding of "
     "intonation. Speech Prosody 2008"
@@ -41,9 +39,7 @@ DE_JONG = (
     "de Jong NH, Wempe T. Praat script to detect syllable nuclei and measure speech rate automatically. "
     "Behav Res Methods 2009;41:385-390. doi:10.3758/BRM.41.2.385"
 )
-KEATING = (
-    "Keating P, Garellek M, Kreiman J. Acoustic properties of different kinds of creaky voice. ICPhS 2015"
-)
+KEATING = "Keating P, Garellek M, Kreiman J. Acoustic properties of different kinds of creaky voice. ICPhS 2015"
 
 FIRST_PASS_HZ = (60.0, 750.0)
 DEFAULT_RANGE_HZ = (75.0, 600.0)
@@ -212,9 +208,7 @@ class Voice(Family):
 
     def __post_init__(self) -> None:
         if not 1.0 < self.ceiling_factor <= 5.0:
-            raise ParameterError(
-                f"ceiling_factor is {self.ceiling_factor!r}; expected 1.5 (or 2.5 if expressive)"
-            )
+            raise ParameterError(f"ceiling_factor is {self.ceiling_factor!r}; expected 1.5 (or 2.5 if expressive)")
         if not 3000.0 <= self.formant_ceiling_hz <= SAMPLING_RATE_HZ / 2:
             raise ParameterError(
                 f"formant_ceiling_hz is {self.formant_ceiling_hz!r}; expected 3000 to 8000, such as 5500"
@@ -240,9 +234,7 @@ class Voice(Family):
         f0 = np.where(analysis.is_voiced, analysis.frequency, np.nan)
         level = analysis.intensity
         level_db = np.interp(times_s, level.xs(), level.values[0])
-        formants = [
-            [analysis.formant.get_value_at_time(number, time) for time in times_s] for number in (1, 2, 3)
-        ]
+        formants = [[analysis.formant.get_value_at_time(number, time) for time in times_s] for number in (1, 2, 3)]
         values = np.column_stack([f0, level_db, *np.array(formants)])
         return Frames(values, times_s, ("f0_hz", "intensity_db", "f1_hz", "f2_hz", "f3_hz"))
 
@@ -269,9 +261,7 @@ class _Analysis:
         self.sound = parselmouth.Sound(samples - samples.mean(), SAMPLING_RATE_HZ)
         self.floor_hz, self.ceiling_hz, self.adapted = self._range()
         if not self.is_voiced.any():
-            self.reasons.append(
-                "no voiced frames by Praat: pitch, jitter, shimmer, HNR, CPPS and formants are NaN"
-            )
+            self.reasons.append("no voiced frames by Praat: pitch, jitter, shimmer, HNR, CPPS and formants are NaN")
 
     def to_pitch(
         self, floor_hz: float, ceiling_hz: float, voicing: float = 0.45, step_s: float = STEP_S
@@ -397,9 +387,7 @@ def _pulses(analysis: _Analysis) -> dict[str, float]:
         values[name] = analysis.call(analysis.pulses, f"Get jitter ({praat})", *common)
     both = [analysis.sound, analysis.pulses]
     for key, praat in SHIMMER.items():
-        values[f"shimmer_{key}"] = analysis.call(
-            both, f"Get shimmer ({praat})", *common, LARGEST_AMPLITUDE_FACTOR
-        )
+        values[f"shimmer_{key}"] = analysis.call(both, f"Get shimmer ({praat})", *common, LARGEST_AMPLITUDE_FACTOR)
     return values
 
 
@@ -426,9 +414,7 @@ def _formants(analysis: _Analysis) -> dict[str, float]:
         return values
     # below 11 kHz the fourth formant has no room
     numbers = (
-        (1, 2, 3)
-        if analysis.recording.source_rate_hz < 2 * analysis.settings.formant_ceiling_hz
-        else (1, 2, 3, 4)
+        (1, 2, 3) if analysis.recording.source_rate_hz < 2 * analysis.settings.formant_ceiling_hz else (1, 2, 3, 4)
     )
     for number in numbers:
         frequency = np.array([analysis.formant.get_value_at_time(number, time) for time in times])
@@ -457,9 +443,7 @@ def _breaks(analysis: _Analysis) -> dict[str, float]:
     sounding = analysis.is_sounding(analysis.pitch.xs())
     return {
         "voiced_fraction": float(analysis.is_voiced.mean()),
-        "voiced_sounding_fraction": float(analysis.is_voiced[sounding].mean())
-        if sounding.any()
-        else math.nan,
+        "voiced_sounding_fraction": float(analysis.is_voiced[sounding].mean()) if sounding.any() else math.nan,
         "voice_breaks_per_s": len(breaks) / duration_s,
         "voice_breaks_degree": float(breaks.sum()) / duration_s,
     }
@@ -518,9 +502,7 @@ def _count_syllables(analysis: _Analysis) -> int:
             kept.append(peak)
     nuclei_s = times[np.array(kept, int)]
     nuclei_s = nuclei_s[analysis.is_sounding(nuclei_s)]
-    pitch = analysis.call(
-        analysis.sound, "To Pitch (ac)", 0.02, 30, 4, "no", 0.03, 0.25, 0.01, 0.35, 0.25, 450
-    )
+    pitch = analysis.call(analysis.sound, "To Pitch (ac)", 0.02, 30, 4, "no", 0.03, 0.25, 0.01, 0.35, 0.25, 450)
     return sum(not math.isnan(pitch.get_value_at_time(time)) for time in nuclei_s)
 
 

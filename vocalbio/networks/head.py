@@ -34,9 +34,7 @@ def seeds(seed: int | None) -> Iterator[int | None]:
         number += 1
 
 
-def attach_output(
-    inputs: Any, hidden: Any, n_outputs: int, learning_rate: float, seed: int | None
-) -> keras.Model:
+def attach_output(inputs: Any, hidden: Any, n_outputs: int, learning_rate: float, seed: int | None) -> keras.Model:
     """Sigmoid or softmax, cross-entropy, Adam, accuracy and AUC."""
     with required_for("a network", "tensorflow"):
         import keras

@@ -71,9 +71,7 @@ def _refuse_code(config: Any) -> None:
         _refuse_code(entry)
 
 
-def write_model(
-    path: str | os.PathLike[str], manifest: dict[str, Any], network: bytes, arrays: dict[str, Any]
-) -> None:
+def write_model(path: str | os.PathLike[str], manifest: dict[str, Any], network: bytes, arrays: dict[str, Any]) -> None:
     """Write a model file, all or nothing; a folder if `path` is one."""
     folder = os.path.isdir(path) or str(path).endswith(("/", os.sep))
     path = Path(path)
@@ -147,9 +145,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes, dic
     except FileNotFoundError as error:
         raise ModelFileError(f"{error.filename or path} does not exist; check the path") from error
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ModelFileError(
-            f"{path} is not a model saved by vocalbio, or it is damaged ({error})"
-        ) from error
+        raise ModelFileError(f"{path} is not a model saved by vocalbio, or it is damaged ({error})") from error
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if not isinstance(version, int) or version > FORMAT:
         raise ModelFileError(

@@ -136,9 +136,7 @@ def _compare_names(found: list[str], expected: list[str] | None) -> None:
             for what, names in (("missing", missing), ("never seen in training", unknown))
             if names
         ]
-        raise ParameterError(
-            f"the columns differ from those of training: {' and '.join(parts)}; extract them alike"
-        )
+        raise ParameterError(f"the columns differ from those of training: {' and '.join(parts)}; extract them alike")
 
 
 def compare_settings(trained: Any, given: Any, path: str = "") -> list[str]:
@@ -209,9 +207,5 @@ def _keys(X: Any) -> list[pd.Index]:
         return [pd.Index(X.keys)]
     if not isinstance(X, pd.DataFrame):
         return []
-    files = (
-        [X.index.get_level_values("file")]
-        if isinstance(X.index, pd.MultiIndex) and "file" in X.index.names
-        else []
-    )
+    files = [X.index.get_level_values("file")] if isinstance(X.index, pd.MultiIndex) and "file" in X.index.names else []
     return [X.index, *files]

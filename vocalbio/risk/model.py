@@ -143,15 +143,11 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         inputs = read_inputs(X, self._sequential)
         n_samples = len(inputs.usable)
         if y is None:
-            raise ParameterError(
-                "requires y to be passed, but the target y is None: one label for each sample of X"
-            )
+            raise ParameterError("requires y to be passed, but the target y is None: one label for each sample of X")
         labels = align(y, X, n_samples, "y")
         speakers = None if groups is None else align(groups, X, n_samples, "groups")
         if self.extractor is not None:
-            self._compare_settings(
-                self.extractor.to_dict(), inputs.extractor, "X was made by another extractor"
-            )
+            self._compare_settings(self.extractor.to_dict(), inputs.extractor, "X was made by another extractor")
         if speakers is None:
             warnings.warn(
                 "fitted without groups: whether a speaker stands in training and test cannot be told. "
@@ -193,9 +189,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
 
     def _check_settings(self) -> None:
         if self.network not in training.NETWORKS:
-            raise ParameterError(
-                f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}"
-            )
+            raise ParameterError(f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}")
         if self.preset not in training.EPOCHS:
             raise ParameterError(f"preset is {self.preset!r}; expected one of {', '.join(training.EPOCHS)}")
         if self.class_weight not in (None, "balanced"):
@@ -210,9 +204,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         if self.interval_folds == 1:
             raise ParameterError("interval_folds is 1; expected 0 (no intervals) or at least 2")
         if self.extractor is not None and not isinstance(self.extractor, FeatureExtractor):
-            raise ParameterError(
-                f"extractor is of type {type(self.extractor).__name__}; expected a FeatureExtractor"
-            )
+            raise ParameterError(f"extractor is of type {type(self.extractor).__name__}; expected a FeatureExtractor")
 
     def _seed(self) -> int:
         if self.random_state is None:
@@ -282,9 +274,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         scores = np.full((len(codes), len(self.classes_)), np.nan)
         for train, test in speaker_folds(codes, units, self.interval_folds, seed):
             # which columns have an indicator is settled, so that all folds train a network of the same shape
-            scaling, network, _ = self._fit_network(
-                inputs.choose(train), codes[train], seed, self.scaling_.indicated
-            )
+            scaling, network, _ = self._fit_network(inputs.choose(train), codes[train], seed, self.scaling_.indicated)
             held_out = inputs.choose(test)
             scores[test] = training.predict(network, scaling.transform(held_out.rows), held_out.lengths)
         self.held_out_scores_, self.held_out_codes_ = scores, codes
@@ -343,9 +333,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             If columns or extractor settings differ from those of training; the text names the difference.
         """
         if not hasattr(self, "scaling_"):
-            raise NotFittedError(
-                "this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load"
-            )
+            raise NotFittedError("this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load")
         inputs = read_inputs(X, self._sequential, self.manifest_["columns"] if self._has_names(X) else None)
         if inputs.rows.shape[1] != self.n_features_in_:
             raise ParameterError(
@@ -359,9 +347,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         )
         result = np.full((len(inputs.usable), len(self.classes_)), np.nan)
         chosen = inputs.choose(np.flatnonzero(inputs.usable))
-        result[inputs.usable] = training.predict(
-            self.network_, self.scaling_.transform(chosen.rows), chosen.lengths
-        )
+        result[inputs.usable] = training.predict(self.network_, self.scaling_.transform(chosen.rows), chosen.lengths)
         return result
 
     @staticmethod
@@ -509,9 +495,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
 
     def _audio_extractor(self) -> FeatureExtractor:
         if not hasattr(self, "manifest_"):
-            raise NotFittedError(
-                "this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load"
-            )
+            raise NotFittedError("this RiskModel is not fitted yet; call fit(X, y, groups=speakers) or RiskModel.load")
         if self.extractor is not None:
             return self.extractor
         if self.manifest_["extractor"] is None:
@@ -532,9 +516,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         classes = [str(name) for name in self.classes_]
         reasons = list(dict.fromkeys(errors(table, partial=True)["reason"]))
         quality = table[[name for name in table.columns if name.startswith(QUALITY_PREFIX)]]
-        summary = {
-            str(name).removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()
-        }
+        summary = {str(name).removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()}
         summary["duration_s"] = float(quality[QUALITY_PREFIX + "duration_s"].sum())
         usable = not np.isnan(probability).any()
         intervals = score = score_interval = None
@@ -553,9 +535,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
                 reasons.append(f"no interval: {self.interval_reason_}")
             else:
                 bounds = self._intervals(probability[None])[0]
-                intervals = {
-                    name: (float(low), float(high)) for name, (low, high) in zip(classes, bounds, strict=True)
-                }
+                intervals = {name: (float(low), float(high)) for name, (low, high) in zip(classes, bounds, strict=True)}
                 if score is not None:
                     score_interval = score_bounds(weights, bounds)
                 reasons += self._interval_doubts(probability, bounds, classes)
@@ -564,9 +544,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return Answer(
             condition=condition.name,
             file=str(table.index[0][0]),
-            probability={name: float(p) for name, p in zip(classes, probability, strict=True)}
-            if usable
-            else None,
+            probability={name: float(p) for name, p in zip(classes, probability, strict=True)} if usable else None,
             interval=intervals,
             score=score,
             score_interval=score_interval,
@@ -641,9 +619,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """
         manifest, network, arrays = read_model(path)
         try:
-            model = cls(
-                manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"}
-            )
+            model = cls(manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"})
             get_condition(model.condition)
             model._check_settings()
             held_out = arrays.pop("held_out_scores"), arrays.pop("held_out_codes")

@@ -142,9 +142,7 @@ def train(
     return trained, {"loss": history}
 
 
-def predict(
-    network: keras.Model, rows: NDArray[np.float32], lengths: NDArray[np.int64] | None
-) -> NDArray[np.float64]:
+def predict(network: keras.Model, rows: NDArray[np.float32], lengths: NDArray[np.int64] | None) -> NDArray[np.float64]:
     """
     Ask a network.
 
