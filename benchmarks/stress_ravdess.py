@@ -22,9 +22,9 @@ import pandas as pd
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import vocalbio as vb  # noqa: E402
-from vocalbio.evaluation import out_of_fold  # noqa: E402
-from vocalbio.metrics import bootstrap, paired_difference  # noqa: E402
+import vocalbio as vb
+from vocalbio.evaluation import out_of_fold
+from vocalbio.metrics import bootstrap, paired_difference
 
 SEEDS = range(5)
 LOUDNESS = [f"prosody__loudness_sma3_{f}" for f in ("amean", "percentile20.0", "percentile50.0", "percentile80.0",

@@ -70,7 +70,8 @@ def test_some_failed_inputs_give_exit_code_1_and_the_rest_is_done(voice, tmp_pat
 
 
 def test_a_folder_stands_for_its_recordings(voice):
-    result = CliRunner().invoke(app, ["extract", str(voice.parent), "-f", "spectral", "-o", str(voice.parent / "x.csv")])
+    output = str(voice.parent / "x.csv")
+    result = CliRunner().invoke(app, ["extract", str(voice.parent), "-f", "spectral", "-o", output])
     assert "1 rows" in result.output
 
 

@@ -102,9 +102,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         write("text.wav", b"this is no sound at all\n" * 50): "no sound that can be decoded",
         write("header.wav", whole[:20]): "no sound|no samples",
         str(folder / "folder.wav"): "is a folder",
-        write_wav(
-            "nan.wav", np.where(np.arange(RATE) == 99, np.nan, 0.1)
-        ): "NaN or infinite, the first at 0.006 s",
+        write_wav("nan.wav", np.where(np.arange(RATE) == 99, np.nan, 0.1)): "NaN or infinite, the first at 0.006 s",
         write_wav("nothing.wav", np.zeros(0)): "holds no samples",
         write_wav("short.wav", buzz(0.3)): r"lasts 0.30 s; at least 0.5 s are needed",
         write("garbage.mp3", random): "no sound that can be decoded",
@@ -220,9 +218,7 @@ def test_windows_are_recordings_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(starts_s, np.arange(7) * 0.5)
     np.testing.assert_allclose(ends_s, [*(np.arange(6) * 0.5 + 1), 3.7])  # the rest is over half a window
     whole = vb.load_audio(tmp_path / "long.wav")
-    by_hand = extract_features(
-        [whole.cut(start, end) for start, end in zip(starts_s, ends_s, strict=True)], families
-    )
+    by_hand = extract_features([whole.cut(start, end) for start, end in zip(starts_s, ends_s, strict=True)], families)
     assert_same(X, by_hand)
     assert_same(X, extract_features(whole, families, window_s=1.0, hop_s=0.5))
 
@@ -291,9 +287,7 @@ print(*peak("short.wav"), *peak("long.wav"))
         with soundfile.SoundFile(tmp_path / name, "w", 8000, 1) as file:
             for _ in range(minutes):
                 file.write(minute)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     n_short, short_kb, n_long, long_kb = map(int, done.stdout.split())
     assert (n_short, n_long) == (4, 40)
@@ -336,9 +330,7 @@ def test_file_objects_are_read_from_their_beginning(good: list[str]) -> None:
 
 def test_recordings_of_one_name_do_not_share_their_failure() -> None:
     noise = 0.05 * np.random.default_rng(1).standard_normal(RATE)
-    X = extract_features(
-        [Recording(samples, RATE, file="memo") for samples in (noise, np.zeros(RATE))], "prosody"
-    )
+    X = extract_features([Recording(samples, RATE, file="memo") for samples in (noise, np.zeros(RATE))], "prosody")
     assert list(X.quality__ok) == [1, 0]
     assert len(vb.errors(X)) == 1
     assert "digital silence" in vb.errors(X).reason.item()
@@ -414,9 +406,7 @@ def test_a_family_must_return_a_number_a_name(good: list[str]) -> None:
     class Talkative(Level):
         names = ("one", "two", "three")
 
-    with pytest.raises(
-        ParameterError, match=r"family 'level' returned shape \(2,\); expected \(3,\), one a name"
-    ):
+    with pytest.raises(ParameterError, match=r"family 'level' returned shape \(2,\); expected \(3,\), one a name"):
         extract_features(good[0], [Talkative()])
 
 
@@ -474,9 +464,7 @@ def test_columns_are_described_in_their_order(good: list[str]) -> None:
     }
 
 
-def test_reasons_travel_with_slices_and_parquet(
-    good: list[str], broken: dict[str, str], tmp_path: Path
-) -> None:
+def test_reasons_travel_with_slices_and_parquet(good: list[str], broken: dict[str, str], tmp_path: Path) -> None:
     X = extract_features([*good[:2], *broken], [Level()])
     expected = vb.errors(X)
     assert_frame_equal(vb.errors(X.iloc[5:9]), expected.iloc[3:7])
@@ -499,9 +487,7 @@ def test_tables_can_be_joined(good: list[str], broken: dict[str, str]) -> None:
     failed = vb.errors(both)  # pandas drops attrs that differ
     assert list(failed.stage) == ["unknown"] * 10
     assert failed.reason.str.contains("lost with X.attrs; extract this file again").all()
-    assert (
-        pd.concat([vb.errors(first), vb.errors(second)]).reason.tolist() == vb.errors(second).reason.tolist()
-    )
+    assert pd.concat([vb.errors(first), vb.errors(second)]).reason.tolist() == vb.errors(second).reason.tolist()
 
 
 def test_partial_reasons_are_listed_on_demand() -> None:

@@ -107,7 +107,5 @@ print(*[name for name in ("tensorflow", "keras", "transformers", "sklearn", "mat
     ],
 )
 def test_a_name_loads_what_it_needs_and_no_more(use: str, allowed: set[str]) -> None:
-    loaded = run(
-        f"import sys, vocalbio as vb; {use}; print(*[name for name in {HEAVY} if name in sys.modules])"
-    )
+    loaded = run(f"import sys, vocalbio as vb; {use}; print(*[name for name in {HEAVY} if name in sys.modules])")
     assert set(loaded.split()) <= allowed

@@ -52,9 +52,7 @@ def test_it_gives_probabilities_and_learns_a_step(
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("build", BUILDERS)
-def test_saved_and_rebuilt_it_says_the_same(
-    build: Any, preset: str, rng: np.random.Generator, tmp_path: Path
-) -> None:
+def test_saved_and_rebuilt_it_says_the_same(build: Any, preset: str, rng: np.random.Generator, tmp_path: Path) -> None:
     network, inputs = build(5, 3, preset=preset, seed=0), example(build, rng)
     network.save(tmp_path / "network.keras")
     np.testing.assert_array_equal(
@@ -94,9 +92,7 @@ def test_longer_padding_does_not_change_a_score_whatever_it_is_filled_with(
     longer[:, :6][mask] = values[mask]
     longer_mask = np.zeros((4, length), bool)
     longer_mask[:, :6] = mask
-    np.testing.assert_allclose(
-        ask(network, [longer, longer_mask]), ask(network, [values, mask]), atol=1e-6, rtol=0
-    )
+    np.testing.assert_allclose(ask(network, [longer, longer_mask]), ask(network, [values, mask]), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

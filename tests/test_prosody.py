@@ -96,9 +96,7 @@ def test_stereo_at_44_kHz_is_measured_as_its_mean_at_16_kHz(tmp_path: Path) -> N
     mean = ((left + right) / 2).astype(np.float32)
     np.testing.assert_allclose(recording.samples, soxr.resample(mean, 44_100, RATE, quality="VHQ"), atol=1e-4)
     row = extract_features(tmp_path / "stereo.wav", "prosody").filter(like="prosody__").iloc[0]
-    assert_opensmile_or_nan(
-        row.rename(lambda name: name.removeprefix("prosody__")), by_opensmile(recording.samples)
-    )
+    assert_opensmile_or_nan(row.rename(lambda name: name.removeprefix("prosody__")), by_opensmile(recording.samples))
 
 
 def test_full_scale_does_not_wrap_around() -> None:
@@ -185,9 +183,7 @@ def test_a_true_zero_stays_a_number() -> None:
     """A click in silence: four fifths of the frames have the same loudness, so the range of percentiles is 0."""
     click = np.zeros(2 * RATE)
     click[RATE] = 0.5
-    assert (
-        prosody(click)["loudness_sma3_pctlrange0-2"] == 0 == by_opensmile(click)["loudness_sma3_pctlrange0-2"]
-    )
+    assert prosody(click)["loudness_sma3_pctlrange0-2"] == 0 == by_opensmile(click)["loudness_sma3_pctlrange0-2"]
 
 
 def test_reasons_name_what_is_missing() -> None:
@@ -204,9 +200,7 @@ def test_reasons_name_what_is_missing() -> None:
 # --- other sets of openSMILE ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "feature_set", ["ComParE_2016", "emobase", "IS09", "IS10", "IS11", "IS12", "GeMAPSv01b"]
-)
+@pytest.mark.parametrize("feature_set", ["ComParE_2016", "emobase", "IS09", "IS10", "IS11", "IS12", "GeMAPSv01b"])
 def test_other_sets_tell_voice_from_none(feature_set: str, data: Path) -> None:
     speech = load_audio(utterances(data)[2]).samples
     of_speech, of_noise = prosody(speech, feature_set), prosody(noise(1.0), feature_set)
@@ -216,9 +210,7 @@ def test_other_sets_tell_voice_from_none(feature_set: str, data: Path) -> None:
 
     names = of_noise.index
     voice = names.str.match("F0|jitter|shimmer|logHNR|HNR")
-    counts = names.str.contains(
-        "duration$|nnz$|numOnsets$"
-    )  # lengths, shares and counts exist without a voice
+    counts = names.str.contains("duration$|nnz$|numOnsets$")  # lengths, shares and counts exist without a voice
     assert voice.sum() >= 16
     assert of_noise[voice & ~counts].isna().all()
     assert of_noise[counts].notna().all()
@@ -273,7 +265,5 @@ def test_frames_of_other_sets_have_no_pitch_where_opensmile_has_none(feature_set
     assert 0.1 < voiced.mean() < 0.5
     assert not voiced[(frames.times_s < 0.9) | (frames.times_s > 2.1)].any()
     for name, values in zip(frames.names, frames.values.T, strict=True):
-        there = (
-            voiced if name.startswith(("F0", "jitter", "shimmer", "logHNR")) else np.full(len(voiced), True)
-        )
+        there = voiced if name.startswith(("F0", "jitter", "shimmer", "logHNR")) else np.full(len(voiced), True)
         np.testing.assert_array_equal(values, np.where(there, reference[name], np.nan), name)

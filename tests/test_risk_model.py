@@ -89,9 +89,7 @@ def test_it_finds_three_states_in_speakers_that_it_never_heard(fitted: RiskModel
 
 
 @pytest.mark.parametrize("labels", [[False, True], [0, 1], ["control", "depressed"]])
-def test_two_classes_may_be_called_anything_and_the_last_is_the_positive_one(
-    cohort: Any, labels: list[Any]
-) -> None:
+def test_two_classes_may_be_called_anything_and_the_last_is_the_positive_one(cohort: Any, labels: list[Any]) -> None:
     X, y, speakers = cohort
     rows = y < 2
     truth = np.array(labels)[y[rows]]
@@ -133,9 +131,7 @@ def test_segments_of_a_recording_are_learnt_as_a_sequence() -> None:
     y, lengths = np.arange(60) % 2, rng.integers(1, 6, 60)
     values = [rng.normal(size=(n, 4)).astype("float32") + 2 * c for n, c in zip(lengths, y, strict=True)]
     sequences = Sequences(list(range(60)), values, COLUMNS)
-    model = quick("depression", network="bilstm", epochs=15).fit(
-        sequences[:40], y[:40], groups=np.arange(40) // 2
-    )
+    model = quick("depression", network="bilstm", epochs=15).fit(sequences[:40], y[:40], groups=np.arange(40) // 2)
     probabilities = model.predict_proba(sequences[40:])
     assert uar(y[40:], model.predict(sequences[40:])) > 0.9
     alone = np.concatenate([model.predict_proba(sequences[i]) for i in range(40, 60)])
@@ -285,9 +281,7 @@ def test_unusable_rows_are_left_out_of_training_and_get_no_answer(cohort: Any, c
 def test_columns_go_by_name_and_others_are_refused_by_name(cohort: Any, fitted: RiskModel) -> None:
     X, _, _ = cohort
     np.testing.assert_array_equal(fitted.predict_proba(X[COLUMNS[::-1]]), fitted.predict_proba(X))
-    with pytest.raises(
-        ParameterError, match=r"1 missing \(voice__f0\) and 1 never seen in training \(voice__f1\)"
-    ):
+    with pytest.raises(ParameterError, match=r"1 missing \(voice__f0\) and 1 never seen in training \(voice__f1\)"):
         fitted.predict_proba(X.rename(columns={"voice__f0": "voice__f1"}))
     with pytest.raises(ParameterError, match="has 3 features, but RiskModel is expecting 4"):
         fitted.predict_proba(X[COLUMNS[:3]].to_numpy())
@@ -311,9 +305,7 @@ def test_features_measured_in_another_way_are_refused_and_lost_settings_accepted
 
 def test_an_extractor_that_did_not_make_the_table_is_refused(cohort: Any) -> None:
     X, y, speakers = cohort
-    with pytest.raises(
-        ParameterError, match=r"made by another extractor.*window_s: trained with 4\.0, got None"
-    ):
+    with pytest.raises(ParameterError, match=r"made by another extractor.*window_s: trained with 4\.0, got None"):
         quick(extractor=FeatureExtractor(window_s=4.0)).fit(X, STRESS[y], groups=speakers)
 
 
@@ -326,9 +318,7 @@ def test_a_seed_repeats_a_fit_exactly_and_the_callers_generators_stay_as_they_ar
     X, y, speakers = cohort
     python, legacy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     again = quick().fit(X, STRESS[y], groups=speakers)
-    np.testing.assert_array_equal(
-        again.predict_proba(X), fitted.predict_proba(X)
-    )  # with and without intervals
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))  # with and without intervals
     other = quick(random_state=1).fit(X, STRESS[y], groups=speakers)
     assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
     assert random.getstate() == python
@@ -456,9 +446,7 @@ def test_the_stress_score_weighs_the_probabilities(cohort: Any, fitted: RiskMode
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_a_loaded_model_says_exactly_the_same(
-    cohort: Any, fitted: RiskModel, tmp_path: Path, folder: bool
-) -> None:
+def test_a_loaded_model_says_exactly_the_same(cohort: Any, fitted: RiskModel, tmp_path: Path, folder: bool) -> None:
     X, _, _ = cohort
     path = f"{tmp_path}/model/" if folder else f"{tmp_path}/model.vocalbio"
     fitted.save(path, licence="research only")
@@ -546,9 +534,7 @@ def test_arrays_with_objects_are_refused(fitted: RiskModel, tmp_path: Path) -> N
         {"class_name": "__lambda__", "config": {"value": "AAAA"}},
     ],
 )
-def test_a_network_with_code_of_its_own_is_refused(
-    fitted: RiskModel, tmp_path: Path, layer: dict[str, Any]
-) -> None:
+def test_a_network_with_code_of_its_own_is_refused(fitted: RiskModel, tmp_path: Path, layer: dict[str, Any]) -> None:
     contents = members(fitted, tmp_path)
     with zipfile.ZipFile(io.BytesIO(contents["model.keras"])) as archive:
         network = {name: archive.read(name) for name in archive.namelist()}
@@ -623,9 +609,7 @@ def test_a_sequence_model_answers_for_a_recording(tmp_path: Path) -> None:
     extractor = FeatureExtractor(["voice"], window_s=1.0)
     X = extractor.transform([voice(110 + 120 * c + 2 * i) for i, c in enumerate(y)])
     columns = [c for c in X if c.startswith("quality__")] + ["voice__f0_mean_hz", "voice__f0_median_hz"]
-    model = quick("depression", network="bilstm").fit(
-        Sequences.from_table(X[columns]), y, groups=np.arange(16) % 8
-    )
+    model = quick("depression", network="bilstm").fit(Sequences.from_table(X[columns]), y, groups=np.arange(16) % 8)
     model.save(tmp_path / "model.vocalbio")
     answers = RiskModel.load(tmp_path / "model.vocalbio").score_audio([voice(115, 3.0), voice(245)])
     assert [answer.label for answer in answers] == ["Low Risk", "High Risk"]

@@ -66,9 +66,7 @@ def test_frames_lie_inside_the_recording(rng: np.random.Generator) -> None:
         frames = extract_frames(Recording(0.1 * rng.standard_normal(n_samples), RATE), "spectral")
         n_frames = 1 + (n_samples - 512) // 160
         assert frames.values.shape == (n_frames, 53)
-        assert (
-            frames.times_s[0] == 256 / RATE
-        )  # librosa centres the window of 400 samples in the 512 of its FFT
+        assert frames.times_s[0] == 256 / RATE  # librosa centres the window of 400 samples in the 512 of its FFT
         np.testing.assert_allclose(np.diff(frames.times_s), 0.01)
         assert frames.times_s[-1] <= n_samples / RATE - 0.0125
 

@@ -22,6 +22,7 @@ import vocalbio as vb
 from vocalbio import ParameterError, Recording, Voice, extract_features, extract_frames, load_audio
 
 RATE = 16_000
+ODD = ("03-01-06-02-02-01-04", "03-01-05-01-02-01-06", "03-01-08-01-02-01-06")
 NEEDS_A_VOICE = re.compile(r"f0_|jitter_|shimmer_|hnr_|cpps_|f[1-4]_|creak_|period_")
 
 
@@ -79,11 +80,7 @@ def by_praat(recording: Recording) -> dict[str, float]:
     track = pitch.selected_array["frequency"]
     f0, times = track[track > 0], pitch.xs()[track > 0]
     st = 12 * np.log2(f0 / np.median(f0))
-    steps = [
-        abs(b - a)
-        for a, b, s, t in zip(st, st[1:], times, times[1:], strict=False)
-        if round((t - s) / 0.01) == 1
-    ]
+    steps = [abs(b - a) for a, b, s, t in zip(st, st[1:], times, times[1:], strict=False) if round((t - s) / 0.01) == 1]
     values = {
         "f0_mean_hz": call(pitch, "Get mean", 0, 0, "Hertz"),
         "f0_median_hz": call(pitch, "Get quantile", 0, 0, 0.5, "Hertz"),
@@ -148,9 +145,7 @@ def by_praat(recording: Recording) -> dict[str, float]:
         t = intensity.xs()[peak]
         dip = levels[peak] - min(levels[peak : following + 1])
         syllables += (
-            dip > 2
-            and sounding(t)
-            and not math.isnan(call(voicing, "Get value at time", t, "hertz", "linear"))
+            dip > 2 and sounding(t) and not math.isnan(call(voicing, "Get value at time", t, "hertz", "linear"))
         )
     in_sound = np.array([sounding(t) for t in pitch.xs()])
     values |= {
@@ -200,7 +195,9 @@ def test_every_number_is_praats(data: Path) -> None:
 def test_voice_breaks_agree_with_praats_voice_report(data: Path) -> None:
     from vocalbio.features.voice import _Analysis
 
-    for path in [*recordings(data), *sorted(data.glob("ravdess/Actor_*/*.flac"))[::160]]:
+    # a lone pulse within a break, and a break before the last pulse: Praat has its own way with both
+    odd = [data / "ravdess" / f"Actor_{name[-2:]}" / f"{name}.flac" for name in ODD]
+    for path in [*recordings(data), *odd]:
         recording = load_audio(path)
         praat = _Analysis(recording, Voice())
         objects = [praat.sound, praat.pitch, praat.pulses]
@@ -256,9 +253,7 @@ def test_known_shimmer(shimmer: float) -> None:
     amplitudes = 1 + shimmer * signs(375)
     steps = np.abs(np.diff(amplitudes)).mean()
     assert got["shimmer_local"] == pytest.approx(steps / amplitudes.mean(), rel=0.05)
-    assert got["shimmer_local_db"] == pytest.approx(
-        20 * np.abs(np.diff(np.log10(amplitudes))).mean(), rel=0.05
-    )
+    assert got["shimmer_local_db"] == pytest.approx(20 * np.abs(np.diff(np.log10(amplitudes))).mean(), rel=0.05)
     for width in (3, 5, 11):
         assert got[f"shimmer_apq{width}"] == pytest.approx(perturbation(amplitudes, width), rel=0.05)
     assert got["shimmer_dda"] == pytest.approx(3 * got["shimmer_apq3"])
@@ -298,12 +293,8 @@ def test_known_pauses(lengths_s: tuple[float, ...]) -> None:
     reach_s = 0.05
     assert got["pause_mean_s"] == pytest.approx(np.mean(lengths_s) - reach_s, abs=0.03)
     assert got["pause_longest_s"] == pytest.approx(max(lengths_s) - reach_s, abs=0.03)
-    assert got["pause_fraction"] == pytest.approx(
-        (sum(lengths_s) - reach_s * len(lengths_s)) / duration_s, abs=0.03
-    )
-    assert got["phonation_time_s"] == pytest.approx(
-        duration_s - sum(lengths_s) + reach_s * len(lengths_s), abs=0.1
-    )
+    assert got["pause_fraction"] == pytest.approx((sum(lengths_s) - reach_s * len(lengths_s)) / duration_s, abs=0.03)
+    assert got["phonation_time_s"] == pytest.approx(duration_s - sum(lengths_s) + reach_s * len(lengths_s), abs=0.1)
     assert math.isnan(got["pause_sd_s"]) == (len(lengths_s) == 1)
     assert got["voice_breaks_per_s"] * duration_s == pytest.approx(len(lengths_s))
 
@@ -321,9 +312,7 @@ def test_known_syllables() -> None:
 
 def test_pauses_in_noise_are_missing_with_the_reason() -> None:
     rng = np.random.default_rng(1)
-    samples = np.concatenate([pulses(1.0), np.zeros(RATE), pulses(1.0)]) + 0.01 * rng.standard_normal(
-        3 * RATE
-    )
+    samples = np.concatenate([pulses(1.0), np.zeros(RATE), pulses(1.0)]) + 0.01 * rng.standard_normal(3 * RATE)
     X = extract_features(Recording(samples, RATE), "voice")
     pauses = X.filter(regex="voice__(pause_|phonation|articulation|syllable_mean)")
     assert pauses.shape[1] == 9
@@ -394,9 +383,7 @@ def test_an_offset_changes_nothing(data: Path) -> None:
 
 def test_loudness_changes_nothing(data: Path) -> None:
     recording = load_audio(recordings(data)[1])
-    loud, soft = (
-        voice(Recording(recording.samples * gain, RATE)) for gain in (np.float32(1), np.float32(0.1))
-    )
+    loud, soft = (voice(Recording(recording.samples * gain, RATE)) for gain in (np.float32(1), np.float32(0.1)))
     for name in loud:
         assert soft[name] == pytest.approx(loud[name], rel=1e-6, abs=1e-9, nan_ok=True), name
 

@@ -175,7 +175,7 @@ def _measure_bandwidth(samples: NDArray[np.float64]) -> float:
         power += np.sum(np.abs(np.fft.rfft(frames[start : start + 4096] * window)) ** 2, axis=0)
     power *= 2 / (len(frames) * np.sum(window**2) * _RATE_HZ)
     # Closing bridges the valleys between harmonics up to 500 Hz apart and leaves edges where they are.
-    level_db = grey_closing(10 * np.log10(uniform_filter1d(power, 3) + 1e-30), 17)
+    level_db = grey_closing(10 * np.log10(np.maximum(uniform_filter1d(power, 3), 0) + 1e-30), 17)
     frequencies_hz = np.fft.rfftfreq(_FRAME, 1 / _RATE_HZ)
 
     floor_db = 10 * math.log10(_ROUNDING_POWER / (_RATE_HZ / 2)) + _FLOOR_DB

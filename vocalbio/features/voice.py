@@ -438,14 +438,16 @@ def _level(analysis: _Analysis) -> dict[str, float]:
 
 def _breaks(analysis: _Analysis) -> dict[str, float]:
     duration_s = analysis.sound.xmax
-    gaps = np.diff(analysis.pulse_times_s)
-    breaks = gaps[gaps > 1.25 / analysis.floor_hz]
+    # as Praat's voice report counts: a lone pulse does not end a break, and the last gap is not looked at
+    gaps = np.diff(analysis.pulse_times_s)[:-1]
+    is_break = gaps > 1.25 / analysis.floor_hz
+    n_breaks = int(np.sum(np.diff(is_break, prepend=False) & is_break))
     sounding = analysis.is_sounding(analysis.pitch.xs())
     return {
         "voiced_fraction": float(analysis.is_voiced.mean()),
         "voiced_sounding_fraction": float(analysis.is_voiced[sounding].mean()) if sounding.any() else math.nan,
-        "voice_breaks_per_s": len(breaks) / duration_s,
-        "voice_breaks_degree": float(breaks.sum()) / duration_s,
+        "voice_breaks_per_s": n_breaks / duration_s,
+        "voice_breaks_degree": float(gaps[is_break].sum()) / duration_s,
     }
 
 
