@@ -272,7 +272,7 @@ def _write_page(
             "One recording, as it is measured",
             (
                 "Waveform, spectrogram and pitch of the first recording. Pitch, jitter, shimmer, noise, formants, "
-                "pauses and rate come from Praat (54 columns), prosody from openSMILE's eGeMAPS (88). What does not "
+                "pauses and rate come from Praat (55 columns), prosody from openSMILE's eGeMAPS (88). What does not "
                 "occur in a recording is left empty, never 0.",
             ),
             figures=(

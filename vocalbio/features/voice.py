@@ -287,7 +287,7 @@ class _Analysis:
         if len(voiced) < FEWEST_VOICED_FRAMES:
             return (*DEFAULT_RANGE_HZ, False)
         lower, upper = np.quantile(voiced, [0.25, 0.75])
-        floor = max(40.0, 10 * math.floor(0.75 * lower / 10 + 0.5))
+        floor = 10 * math.floor(0.75 * lower / 10 + 0.5)
         ceiling = 10 * math.floor(self.settings.ceiling_factor * upper / 10 + 0.5)
         return float(floor), float(min(ceiling, SAMPLING_RATE_HZ / 2)), True
 
@@ -312,10 +312,6 @@ class _Analysis:
         if self.call(self.pulses, "Get number of points") == 0:
             return np.empty(0)  # Praat refuses to convert an empty PointProcess
         return np.sort(self.call(self.pulses, "To Matrix").values[0])
-
-    @cached_property
-    def longest_period_s(self) -> float:
-        return max(LONGEST_PERIOD_S, 1 / self.floor_hz)
 
     @cached_property
     def intensity(self) -> parselmouth.Intensity:
@@ -380,7 +376,7 @@ def _pitch(analysis: _Analysis) -> dict[str, float]:
 
 
 def _pulses(analysis: _Analysis) -> dict[str, float]:
-    common = (0, 0, SHORTEST_PERIOD_S, analysis.longest_period_s, LARGEST_FACTOR)
+    common = (0, 0, SHORTEST_PERIOD_S, LONGEST_PERIOD_S, LARGEST_FACTOR)
     values = {}
     for key, praat in JITTER.items():
         name = "jitter_local_absolute_s" if key == "local_absolute" else f"jitter_{key}"
@@ -517,7 +513,7 @@ def _creak(analysis: _Analysis) -> dict[str, float]:
         values["creak_proxy"] = float(np.mean(voiced < 0.6 * median))
         values["creak_low_fraction"] = float(np.mean(voiced < 70))
     periods = np.diff(analysis.pulse_times_s)
-    within = periods <= analysis.longest_period_s
+    within = periods <= LONGEST_PERIOD_S
     pairs = within[1:] & within[:-1]
     if pairs.any():
         ratio = periods[1:][pairs] / periods[:-1][pairs]
