@@ -4,8 +4,8 @@ Extraction of prosody + voice against real time and against openSMILE alone, wit
     VOCALBIO_DATA=DATA python benchmarks/extraction.py
 
 Side by side in one run, on two worker processes: all of DATA/ravdess through extract_features, and the same files
-through opensmile's own process_files on two workers (eGeMAPS only: no Praat markers, no quality columns). Limit: 0.06 of
-real time. Then, in one process, the share of each step.
+through opensmile's own process_files on two workers (eGeMAPS only: no Praat markers, no quality columns). Limit: 0.06
+of real time. Then, in one process, the share of each step.
 """
 
 from __future__ import annotations
