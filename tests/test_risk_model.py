@@ -642,3 +642,18 @@ def test_every_flaw_of_a_recording_is_a_reason_for_doubt(quality: dict[str, floa
     assert doubts(good) == []
     [reason] = doubts(good | quality)
     assert words in reason
+
+
+def test_a_silent_file_gets_no_score_even_where_the_quality_columns_were_left_out():
+    time = np.arange(16_000) / 16_000
+    recordings = [Recording(0.1 * np.sin(2 * np.pi * (100 + 40 * k) * time), 16_000, file=f"{k}.wav") for k in range(6)]
+    recordings.append(Recording(np.zeros(16_000), 16_000, file="silence.wav"))
+    X = FeatureExtractor(["voice"], quality=False).transform(recordings)
+    assert X.loc["silence.wav", "voice__syllable_count"].item() == 0  # nothing occurred, and that is known
+    with pytest.warns(VocalbioWarning, match="1 of 7 samples have no usable features"):
+        model = RiskModel("depression", preset="small", epochs=1, interval_folds=0).fit(
+            X, [0, 1, 0, 1, 0, 1, 1], groups=np.arange(7)
+        )
+    probabilities = model.predict_proba(X)
+    assert np.isnan(probabilities[-1]).all()
+    assert not np.isnan(probabilities[:-1]).any()

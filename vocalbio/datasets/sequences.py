@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vocalbio.errors import ParameterError
-from vocalbio.extract.table import QUALITY_PREFIX, is_feature, read_settings
+from vocalbio.extract.table import is_feature, read_settings, usable_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,11 +90,8 @@ class Sequences:
         key_of_row, keys = pd.factorize(_row_keys(X, by))
         if (key_of_row < 0).any():
             raise ParameterError(f"by is missing (NaN or None) for {(key_of_row < 0).sum()} rows of X")
-        usable = ~np.isnan(values).all(axis=1)
-        if QUALITY_PREFIX + "ok" in X:
-            usable &= X[QUALITY_PREFIX + "ok"].to_numpy() != 0
         order = _order_of_time(X)
-        order = order[usable[order]]
+        order = order[usable_rows(X)[order]]
         order = order[np.argsort(key_of_row[order], kind="stable")]
         ends = np.cumsum(np.bincount(key_of_row[order], minlength=len(keys)))
         segments = np.split(values[order], ends[:-1]) if len(keys) else []

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vocalbio.errors import ParameterError
 from vocalbio.extract.rows import QUALITY, Row, assemble
 from vocalbio.features.family import FamilyLike
 from vocalbio.quality import QUALITY_COLUMNS
 
-__all__ = ["describe_columns", "errors", "is_feature", "make_table", "read_settings"]
+__all__ = ["describe_columns", "errors", "is_feature", "make_table", "read_settings", "usable_rows"]
 
 SETTINGS, NOTES = "vocalbio", "vocalbio_errors"
 QUALITY_PREFIX = "quality__"
@@ -123,6 +124,37 @@ def errors(X: pd.DataFrame, *, partial: bool = False) -> pd.DataFrame:
         places += [place] * len(chosen)
         found += [note[1:] for note in chosen]
     return pd.DataFrame(found, index=X.index[places], columns=["stage", "reason"])
+
+
+def usable_rows(X: pd.DataFrame) -> NDArray[np.bool_]:
+    """
+    Tell which rows of a table there is anything to go by.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Shape (n_rows,). False where no feature is a number, or the recording could not be used: by ``quality__ok``, or
+        where the quality columns were left out, by the reasons in ``X.attrs``. The counts of a silent file are 0, and
+        with all else imputed they would pass for a voice.
+
+    Examples
+    --------
+    >>> import vocalbio as vb
+    >>> from vocalbio.extract.table import usable_rows
+    >>> usable_rows(vb.extract_features(["nowhere.wav"])).tolist()
+    [False]
+    """
+    usable = ~X[[column for column in X.columns if is_feature(column)]].isna().all(axis=1).to_numpy()
+    if QUALITY_PREFIX + "ok" in X:
+        return usable & (X[QUALITY_PREFIX + "ok"].to_numpy() != 0)
+    failed = {tuple(note[:3]) for note in json.loads(X.attrs.get(NOTES, "[]")) if note[3]}
+    if failed and list(X.index.names) == ["file", "start", "end"]:
+        usable &= np.array([tuple(_key(entry)) not in failed for entry in X.index], bool)
+    return usable
 
 
 def read_settings(X: Any) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vocalbio.datasets import Sequences
 from vocalbio.errors import ParameterError
 from vocalbio.extract import read_settings
-from vocalbio.extract.table import QUALITY_PREFIX, is_feature
+from vocalbio.extract.table import is_feature, usable_rows
 
 __all__ = ["Inputs", "align", "compare_settings", "read_inputs"]
 
@@ -97,10 +97,7 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
             rows = features[names or columns].to_numpy(float)
         except (TypeError, ValueError) as error:
             raise ParameterError(f"X holds a column that is not numeric: {error}") from error
-        usable = ~np.isnan(rows).all(axis=1)
-        if QUALITY_PREFIX + "ok" in X:
-            usable &= X[QUALITY_PREFIX + "ok"].to_numpy() != 0
-        return _checked(Inputs(rows, None, usable, names or columns, _extractor(X)))
+        return _checked(Inputs(rows, None, usable_rows(X), names or columns, _extractor(X)))
     try:
         rows = np.asarray(X, dtype=float)
     except (TypeError, ValueError) as error:
