@@ -626,3 +626,13 @@ def test_frames_need_frames_and_sound(good: list[str], broken: dict[str, str]) -
         vb.extract_frames(next(file for file in broken if file.endswith("short.wav")), "voice")
     with pytest.raises(AudioError, match="does not exist"):
         vb.extract_frames("nowhere.wav", "voice")
+
+
+def test_a_very_quiet_recording_is_measured_and_doubted():
+    time = np.arange(RATE) / RATE
+    loud, quiet = (Recording(peak * np.sin(2 * np.pi * 150 * time), RATE, file=f"{peak}.wav") for peak in (0.2, 0.004))
+    X = extract_features([loud, quiet], ["spectral"])
+    assert X["quality__ok"].tolist() == [1, 1]
+    doubted = vb.errors(X, partial=True)
+    assert doubted.index.get_level_values("file").tolist() == ["0.004.wav"]
+    assert "its peak is -48 dB" in doubted["reason"].item()

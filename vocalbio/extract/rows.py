@@ -25,6 +25,8 @@ LARGEST = 32767 / 32768
 """openSMILE converts to 16 bits without clipping: 1.0 would become -1.0."""
 SILENT = 1 / 32768
 """Below one 16-bit step nothing is left of a signal in openSMILE."""
+QUIET = 0.01
+"""Below this peak (-40 dB) 16 bits are so few steps that openSMILE misses voicing."""
 
 QUALITY = ("ok", *(name for name, _, _ in QUALITY_COLUMNS))
 
@@ -148,6 +150,12 @@ def _measure(recording: Recording, position: int, label: str, plan: Plan) -> Row
         silent = np.abs(prepared.samples).max() < SILENT
         row.features = [_nothing(family, silent and prepared.duration_s >= SHORTEST_S) for family in plan.families]
         return row
+    if (peak := float(np.abs(prepared.samples).max())) < QUIET:
+        told = (
+            f"very quiet: its peak is {20 * math.log10(peak):.0f} dB re full scale; openSMILE works on 16 bits and "
+            "misses voicing below -40 dB: record closer to the microphone"
+        )
+        row.notes.append(("signal", told))
     speech: Recording | None = None
     for family in plan.families:
         given = prepared
