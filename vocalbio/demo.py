@@ -264,7 +264,8 @@ def _write_page(
     pauses = [(float(end), float(start)) for (_, end), (start, _) in pairwise(intervals)]
     described = X[["voice__f0_median_hz", "voice__f0_sd_st", "voice__jitter_local", "voice__speech_rate_per_s"]]
     medians = described.groupby(corpus.labels).median().reindex(CLASSES).rename_axis("class")
-    medians.columns = ["pitch (Hz)", "pitch variability (st)", "jitter", "syllables a second"]
+    medians["voice__jitter_local"] *= 100
+    medians.columns = ["pitch (Hz)", "its SD (st)", "jitter (%)", "syllables/s"]
     medians = medians.map("{:.3g}".format)
     tools = (read_settings(X) or {}).get("tools", {})
     sections = [
