@@ -55,7 +55,7 @@ def table(rng: np.random.Generator) -> pd.DataFrame:
     )
     X["quality__ok"], X["quality__snr_db"] = 1.0, 30.0 * Y
     X.iloc[0, :3] = np.nan
-    X.loc[X.index[1], "quality__ok"] = 0
+    X.iloc[1, X.columns.get_loc("quality__ok")] = 0
     return X
 
 

@@ -31,6 +31,44 @@ def ask(network: Any, inputs: list[np.ndarray]) -> np.ndarray:
     return np.asarray(network(inputs if len(inputs) > 1 else inputs[0], training=False))
 
 
+def test_the_published_dense_network_is_the_published_one() -> None:
+    for n_outputs, activation in ((1, "sigmoid"), (3, "softmax")):
+        network = build_dense(88, n_outputs)
+        layers = [(type(layer).__name__, layer.get_config()) for layer in network.layers]
+        assert [
+            (kind, config.get("units", config.get("rate")), config.get("activation")) for kind, config in layers
+        ] == [
+            ("InputLayer", None, None),
+            ("Dense", 512, "relu"),
+            ("BatchNormalization", None, None),
+            ("Dropout", 0.4, None),
+            ("Dense", 256, "relu"),
+            ("Dropout", 0.3, None),
+            ("Dense", 64, "relu"),
+            ("Dense", n_outputs, activation),
+        ]
+        assert isinstance(network.optimizer, keras.optimizers.Adam)
+        assert float(network.optimizer.learning_rate) == pytest.approx(1e-4)
+        assert network.loss == ("binary_crossentropy" if n_outputs == 1 else "categorical_crossentropy")
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_steps_of_training_lower_the_loss(build: Any, rng: np.random.Generator) -> None:
+    network, inputs = build(5, preset="small", seed=0), example(build, rng)
+    inputs, targets = inputs if len(inputs) > 1 else inputs[0], np.array([[0.0], [1.0], [0.0], [1.0]])
+    network.optimizer.learning_rate = 0.05
+    before = network.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"]
+    network.fit(inputs, targets, epochs=10, verbose=0)
+    assert network.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"] < 0.8 * before
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_order_of_segments_counts(preset: str, rng: np.random.Generator) -> None:
+    network = build_bilstm(5, preset=preset, seed=0)
+    values, mask = rng.normal(size=(1, 6, 5)).astype("float32"), np.ones((1, 6), bool)
+    assert abs(ask(network, [values, mask]) - ask(network, [values[:, ::-1], mask])).max() > 1e-4
+
+
 @pytest.mark.parametrize(("preset", "n_outputs"), [("published", 3), ("small", 3), ("small", 1)])
 @pytest.mark.parametrize("build", BUILDERS)
 def test_it_gives_probabilities_and_learns_a_step(
@@ -113,5 +151,9 @@ def test_impossible_sizes_are_refused_in_words(build: Any) -> None:
         build(5, 1.5)
     with pytest.raises(ParameterError, match=r"n_outputs is 2; two classes take one sigmoid"):
         build(5, 2)
+    for seed in ("a", -1, 1.5, True):
+        with pytest.raises(ParameterError, match=f"seed is {seed!r}; expected None or a whole number of at least 0"):
+            build(5, seed=seed)
+    assert build(np.int64(5), preset="small", seed=np.int64(1)).output_shape == (None, 1)
     with pytest.raises(ParameterError, match=r"preset is 'huge'; expected one of 'published', 'small'"):
         build(5, preset="huge")

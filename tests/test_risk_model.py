@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import random
+import resource
 import subprocess
 import sys
 import warnings
@@ -20,6 +22,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from vocalbio.audio import Recording
 from vocalbio.datasets import Sequences
@@ -179,6 +182,21 @@ def test_exploding_ratios_are_clipped_and_columns_that_never_varied_say_nothing(
     assert inputs[0].tolist() == [5.0, 0.0, 0.0]
 
 
+def test_inputs_are_what_the_formula_says(rng: np.random.Generator) -> None:
+    rows = rng.normal(10, 3, (30, 4))
+    rows[:5, 1] = np.nan
+    rows[:, 3] = np.nan  # never a number in training
+    inputs = Scaling.fit(rows[:20], COLUMNS).transform(rows[20:])
+    gap = np.isnan(rows).astype(float)
+    filled = np.where(np.isnan(rows), [0, np.median(rows[5:20, 1]), 0, 0], rows)
+    # two prosody columns with an indicator for the second, two voice columns: 5 inputs of two families
+    columns = [(filled[:, 0], 3), (filled[:, 1], 3), (filled[:, 2], 2), (filled[:, 3], 2), (gap[:, 1], 3)]
+    for place, (column, size) in enumerate(columns):
+        train, test = column[:20], column[20:]
+        standardised = (test - train.mean()) / train.std() if place != 3 else np.zeros(10)
+        np.testing.assert_allclose(inputs[:, place], standardised * np.sqrt(5 / (2 * size)), rtol=1e-5, atol=1e-6)
+
+
 # Labels, speakers, rows ----------------------------------------------------------------------------------
 
 
@@ -192,6 +210,8 @@ def test_labels_and_speakers_are_joined_by_index(cohort: Any, fitted: RiskModel)
     for labels, groups in ((by_file, by_row), (by_place, speakers)):
         model = quick().fit(X, labels, groups=groups)
         np.testing.assert_array_equal(model.predict_proba(X), expected)
+    column = by_file.to_frame("label")
+    np.testing.assert_array_equal(quick().fit(X, column, groups=speakers).predict_proba(X), expected)
     with pytest.raises(ParameterError, match=r"index of y does not match X.* 1 of 120 have none"):
         quick().fit(X, by_file.drop("7.wav"), groups=speakers)
 
@@ -208,6 +228,7 @@ def test_labels_and_speakers_are_joined_by_index(cohort: Any, fitted: RiskModel)
         ("depression", lambda y: y, "holds 3 class"),
         ("depression", lambda y: np.zeros(len(y)), "holds 1 class"),
         ("depression", lambda y: y + 0.5, "continuous"),
+        ("depression", lambda y: np.array(["ill" if k else 0 for k in y], object), "mixes kinds of labels"),
         ("depression", lambda y: np.where(y, 1.0, np.nan), "NaN or None for 40 of 120"),
         ("depression", lambda y: y[:-1], r"y has shape \(119,\); expected \(120,\)"),
         ("mania", lambda y: y, "condition is 'mania'"),
@@ -227,6 +248,9 @@ def test_labels_that_do_not_fit_the_condition_are_refused(
         ({"network": "cnn"}, "network is 'cnn'; expected one of dense, bilstm"),
         ({"preset": "big"}, "preset is 'big'"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": True}, "epochs is True"),
+        ({"network": ["dense"]}, r"network is \['dense'\]"),
+        ({"random_state": "dice"}, "random_state is 'dice'; expected None or a whole number"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
         ({"interval_folds": 1}, "interval_folds is 1"),
         ({"class_weight": "even"}, "class_weight is 'even'"),
@@ -289,6 +313,8 @@ def test_columns_go_by_name_and_others_are_refused_by_name(cohort: Any, fitted: 
         fitted.predict_proba(X.assign(voice__f0=np.inf))
     with pytest.raises(ParameterError, match="of the same name"):
         fitted.predict_proba(X[[*COLUMNS, "voice__f0"]])
+    with pytest.raises(ParameterError, match=r"1 never seen in training \(voice__new\)"):
+        fitted.predict_proba(X.assign(voice__new=1.0))
 
 
 def test_features_measured_in_another_way_are_refused_and_lost_settings_accepted(
@@ -336,6 +362,37 @@ def test_it_works_inside_scikit_learn(cohort: Any) -> None:
     assert search.best_params_ == {"epochs": 30}
     copy = clone(quick(extractor=FeatureExtractor(["voice"])))
     assert copy.get_params()["extractor__families"] == ["voice"]
+
+
+@parametrize_with_checks(
+    [RiskModel("depression", preset="small", epochs=2, interval_folds=0)],
+    expected_failed_checks=lambda _: {
+        "check_dtype_object": "it asks for a TypeError; ours is a ParameterError, a ValueError",
+        "check_supervised_y_2d": "one column of a table is as good as a Series; there is nothing to warn of",
+        "check_class_weight_classifiers": "class_weight is None or 'balanced', no dict",
+        "check_methods_sample_order_invariance": "asks for nine digits of networks that count in float32",
+        "check_methods_subset_invariance": "asks for it too, and on some machines gets it",
+    },
+)
+@pytest.mark.filterwarnings("ignore::vocalbio.errors.VocalbioWarning")  # the checks know of no speakers
+def test_it_keeps_the_law_of_scikit_learn(estimator: RiskModel, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def test_memory_does_not_grow_with_every_fit(cohort: Any) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("reads its memory from /proc")
+
+    def megabytes() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    X, y, speakers = cohort
+    for number in range(35):
+        rows = slice(0, 60 + number)  # cohorts of different sizes, as folds are
+        quick(epochs=1).fit(X[rows], STRESS[y[rows]], groups=speakers[rows]).predict_proba(X)
+        if number == 4:
+            before = megabytes()
+    assert (megabytes() - before) / 30 < 2  # a new graph for every fit costs 4
 
 
 def test_making_and_cloning_one_costs_no_tensorflow() -> None:
@@ -461,6 +518,33 @@ def test_a_loaded_model_says_exactly_the_same(cohort: Any, fitted: RiskModel, tm
     assert [entry.name for entry in tmp_path.iterdir()] == [Path(path).name]  # nothing half-written stays
 
 
+def test_settings_and_labels_of_numpy_and_pandas_are_saved(cohort: Any, tmp_path: Path) -> None:
+    X, y, speakers = cohort
+    labels = pd.Series(np.where(y == 1, "ill", "well"), dtype=object)
+    model = quick("depression", epochs=np.int64(1), random_state=np.int64(3)).fit(X, labels, groups=speakers)
+    model.save(tmp_path / "model.vocalbio")
+    loaded = RiskModel.load(tmp_path / "model.vocalbio")
+    assert loaded.get_params() == model.get_params()
+    assert loaded.predict(X).dtype == model.predict(X).dtype == object
+
+
+def test_a_save_that_fails_leaves_the_old_model_whole(
+    cohort: Any, fitted: RiskModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, speakers = cohort
+    fitted.save(tmp_path / "model.vocalbio")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ParameterError, match="No space left on device"):
+        quick(epochs=1).fit(X, STRESS[y], groups=speakers).save(tmp_path / "model.vocalbio")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.vocalbio"]
+    again = RiskModel.load(tmp_path / "model.vocalbio")
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
 def members(fitted: RiskModel, folder: Path) -> dict[str, bytes]:
     fitted.save(folder / "whole.vocalbio")
     with zipfile.ZipFile(folder / "whole.vocalbio") as archive:
@@ -498,6 +582,13 @@ def test_files_that_are_not_a_model_are_refused_in_words(fitted: RiskModel, tmp_
         ({"format": 99}, "has format 99; this vocalbio reads up to 1: pip install"),
         ({"condition": "mania"}, "garbles an entry"),
         ({"parameters": {"colour": 1}}, "garbles an entry"),
+        ({"parameters": "x"}, "garbles an entry"),
+        ({"classes": None}, "garbles an entry"),
+        ({"classes": ["sad", "neutral", "anxious"]}, "classes: not of the same model"),
+        ({"columns": COLUMNS[:3]}, "columns: not of the same model"),
+        ({"n_features": 5}, "not of the same model"),
+        ({"threshold": "high"}, "threshold: not of the same model"),
+        ({"training": None}, "training: not of the same model"),
     ):
         changed = contents | {"manifest.json": json.dumps(manifest | change).encode()}
         with pytest.raises(ModelFileError, match=message):
@@ -545,6 +636,25 @@ def test_a_network_with_code_of_its_own_is_refused(fitted: RiskModel, tmp_path: 
         RiskModel.load(pack(tmp_path / "evil", contents | {"model.keras": packed}))
 
 
+def test_a_network_that_keras_saved_with_a_lambda_is_refused(cohort: Any, fitted: RiskModel, tmp_path: Path) -> None:
+    import keras
+
+    evil = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x[:, :3])])
+    evil.save(tmp_path / "network.keras")
+    contents = members(fitted, tmp_path) | {"model.keras": (tmp_path / "network.keras").read_bytes()}
+    with pytest.raises(ModelFileError, match="is not a part of our networks"):
+        RiskModel.load(pack(tmp_path / "evil", contents))
+
+
+def test_a_network_of_another_model_is_refused(cohort: Any, fitted: RiskModel, tmp_path: Path) -> None:
+    X, y, speakers = cohort
+    (tmp_path / "two").mkdir()
+    other = members(quick(epochs=1).fit(X[COLUMNS[:2]], STRESS[y], groups=speakers), tmp_path / "two")
+    contents = members(fitted, tmp_path) | {"model.keras": other["model.keras"]}
+    with pytest.raises(ModelFileError, match="network's input: not of the same model"):
+        RiskModel.load(pack(tmp_path / "mixed", contents))
+
+
 def test_it_says_where_it_cannot_be_written(fitted: RiskModel, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="choose a folder that exists"):
         fitted.save(tmp_path / "nowhere" / "model.vocalbio")
@@ -584,6 +694,36 @@ def test_an_answer_says_how_sure_it_is_and_what_makes_it_doubtful(by_pitch: Risk
     assert json.loads(answer.to_json()) == answer.to_dict()
     for text in ("stress:", "P(anxious)", "8 speakers", "Not a diagnosis"):
         assert text in str(answer)
+
+
+def test_stress_is_high_above_the_threshold_and_not_on_it(by_pitch: RiskModel) -> None:
+    model = pickle.loads(pickle.dumps(by_pitch))
+    assert model.threshold_ == 70
+    model.threshold_ = score = model.score_audio(voice(290)).score
+    assert model.score_audio(voice(290)).label == "Normal"
+    model.threshold_ = np.nextafter(score, 0)
+    assert model.score_audio(voice(290)).label == "High"
+
+
+def test_depression_is_high_risk_from_the_threshold_up(cohort: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y, speakers = cohort
+    model = quick("depression", epochs=1).fit(X, y == 1, groups=speakers)
+    model.extractor = FeatureExtractor(["spectral"])
+    for p, label, predicted in ((0.5, "High Risk", True), (np.nextafter(0.5, 0), "Low Risk", False)):
+        proba = np.array([[1 - p, p]])
+        monkeypatch.setattr(model, "predict_proba", lambda _, proba=proba: proba)
+        monkeypatch.setattr(model, "_probability", lambda _, proba=proba: proba[0])
+        assert model.score_audio(voice(110)).label == label
+        assert model.predict(X[:1]).tolist() == [predicted]
+
+
+def test_voice_in_overlapping_windows_is_counted_once() -> None:
+    y = np.repeat([False, True], 4)
+    extractor = FeatureExtractor(["spectral"], window_s=2.0, hop_s=0.5)
+    X = Sequences.from_table(extractor.transform([voice(110 + 120 * c + 2 * i) for i, c in enumerate(y)]))
+    model = quick("depression", network="bilstm", epochs=1).fit(X, y, groups=np.arange(8) % 4)
+    [heard] = [reason for reason in model.score_audio(voice(115, 8.0)).reasons if "s of voice" in reason]
+    assert 7 < float(heard.split()[1]) <= 8
 
 
 def test_a_recording_that_cannot_be_used_gets_no_score(by_pitch: RiskModel, tmp_path: Path) -> None:

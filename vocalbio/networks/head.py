@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from vocalbio.errors import ParameterError, required_for
@@ -18,7 +20,7 @@ PRESETS = ("published", "small")
 def check_network(n_features: int, n_outputs: int, preset: str) -> None:
     """Refuse sizes that make no network."""
     for name, value in (("n_features", n_features), ("n_outputs", n_outputs)):
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ParameterError(f"{name} is {value!r}; expected a whole number of at least 1")
     if n_outputs == 2:
         raise ParameterError("n_outputs is 2; two classes take one sigmoid output: n_outputs=1")
@@ -28,10 +30,9 @@ def check_network(n_features: int, n_outputs: int, preset: str) -> None:
 
 def seeds(seed: int | None) -> Iterator[int | None]:
     """One seed a layer, so that no two layers start alike and no global state is touched."""
-    number = 0
-    while True:
-        yield None if seed is None else 1000 * seed + number
-        number += 1
+    if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0):
+        raise ParameterError(f"seed is {seed!r}; expected None or a whole number of at least 0")
+    return (None if seed is None else 1000 * int(seed) + number for number in count())
 
 
 def attach_output(inputs: Any, hidden: Any, n_outputs: int, learning_rate: float, seed: int | None) -> keras.Model:

@@ -72,7 +72,7 @@ def _refuse_code(config: Any) -> None:
 
 
 def write_model(path: str | os.PathLike[str], manifest: dict[str, Any], network: bytes, arrays: dict[str, Any]) -> None:
-    """Write a model file, all or nothing; a folder if `path` is one."""
+    """Write a model file, all or nothing; a folder if `path` is one, each of its files all or nothing."""
     folder = os.path.isdir(path) or str(path).endswith(("/", os.sep))
     path = Path(path)
     packed = io.BytesIO()

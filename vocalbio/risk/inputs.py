@@ -74,6 +74,8 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
     ParameterError
         If `X` is of the wrong kind, has other columns, or holds infinite values.
     """
+    from scipy.sparse import issparse
+
     if isinstance(X, Sequences) != sequential:
         raise ParameterError(
             "network 'bilstm' takes sequences: Sequences.from_table(X, by='file')"
@@ -98,8 +100,13 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
         except (TypeError, ValueError) as error:
             raise ParameterError(f"X holds a column that is not numeric: {error}") from error
         return _checked(Inputs(rows, None, usable_rows(X), names or columns, _extractor(X)))
+    if issparse(X):
+        raise ParameterError("X is sparse, and sparse input is not supported; pass X.toarray()")
     try:
-        rows = np.asarray(X, dtype=float)
+        rows = np.asarray(X)
+        if rows.dtype.kind == "c":
+            raise TypeError("Complex data not supported")
+        rows = rows.astype(float)
     except (TypeError, ValueError) as error:
         raise ParameterError(
             f"X is not numeric ({error}); expected a table from extract_features or numbers"
@@ -175,6 +182,8 @@ def align(values: Any, X: Any, n: int, what: str) -> NDArray[Any]:
     ParameterError
         If lengths do not match, something is missing, or an index knows some of the samples only.
     """
+    if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
+        values = values.iloc[:, 0]
     if isinstance(values, pd.Series) and not values.index.equals(getattr(X, "index", None)):
         for keys in (keys for keys in _keys(X) if keys.nlevels == values.index.nlevels):
             known = keys.isin(values.index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from datetime import UTC, datetime
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self) -> Any:
+        """Gaps are imputed; two classes, or those of the condition."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = self.condition != "depression"
+        return tags
+
     # ------------------------------------------------------------------ fit
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> RiskModel:
@@ -188,9 +196,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return self.network == "bilstm"
 
     def _check_settings(self) -> None:
-        if self.network not in training.NETWORKS:
+        if self.network not in list(training.NETWORKS):
             raise ParameterError(f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}")
-        if self.preset not in training.EPOCHS:
+        if self.preset not in list(training.EPOCHS):
             raise ParameterError(f"preset is {self.preset!r}; expected one of {', '.join(training.EPOCHS)}")
         if self.class_weight not in (None, "balanced"):
             raise ParameterError(f"class_weight is {self.class_weight!r}; expected None or 'balanced'")
@@ -199,10 +207,12 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             ("batch_size", self.batch_size, 1),
             ("interval_folds", self.interval_folds, 0),
         ):
-            if not isinstance(value, (int, np.integer)) or value < least:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ParameterError(f"{name} is {value!r}; expected a whole number of at least {least}")
         if self.interval_folds == 1:
             raise ParameterError("interval_folds is 1; expected 0 (no intervals) or at least 2")
+        if not isinstance(self.random_state, (Integral, np.random.RandomState, type(None))):
+            raise ParameterError(f"random_state is {self.random_state!r}; expected None or a whole number")
         if self.extractor is not None and not isinstance(self.extractor, FeatureExtractor):
             raise ParameterError(f"extractor is of type {type(self.extractor).__name__}; expected a FeatureExtractor")
 
@@ -217,12 +227,16 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         condition = get_condition(self.condition)
         if labels.dtype.kind == "f" and not np.array_equal(labels, labels.round()):
             raise ParameterError("Unknown label type: continuous; expected classes, not a severity")
-        found = np.unique(labels.astype(str) if labels.dtype == object and condition.classes else labels)
+        try:
+            found = np.unique(labels.astype(str) if labels.dtype == object and condition.classes else labels)
+        except TypeError as error:
+            raise ParameterError(f"y mixes kinds of labels ({error}); expected all strings or all numbers") from error
         if condition.classes is None:
             if len(found) != 2:
                 raise ParameterError(
                     f"y holds {len(found)} class(es): {', '.join(map(str, found[:6]))}; {condition.name} takes two, "
-                    f"the second meaning {condition.positive}. Only binary classification is supported"
+                    f"the second meaning {condition.positive}. Only binary classification is supported. The type of "
+                    f"the target is {'multiclass' if len(found) > 2 else 'one class'}"
                 )
             return found
         unknown = sorted(set(map(str, found)) - set(condition.classes))
@@ -293,11 +307,10 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             "classes_kind": self.classes_.dtype.kind,
             "threshold": self.threshold_,
             "parameters": {
-                key: value
+                key: int(value) if isinstance(value, Integral) else value
                 for key, value in self.get_params(deep=False).items()
-                if key not in ("extractor", "random_state")
-            }
-            | {"random_state": self.random_state if isinstance(self.random_state, int) else None},
+                if key != "extractor" and not isinstance(value, np.random.RandomState)
+            },
             "columns": inputs.names,
             "n_features": int(inputs.rows.shape[1]),
             "extractor": inputs.extractor if self.extractor is None else self.extractor.to_dict(),
@@ -517,7 +530,11 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         reasons = list(dict.fromkeys(errors(table, partial=True)["reason"]))
         quality = table[[name for name in table.columns if name.startswith(QUALITY_PREFIX)]]
         summary = {str(name).removeprefix(QUALITY_PREFIX): float(mean) for name, mean in quality.mean().items()}
-        summary["duration_s"] = float(quality[QUALITY_PREFIX + "duration_s"].sum())
+        start, end = table.index.get_level_values("start"), table.index.get_level_values("end")
+        # windows may overlap, and then their durations add up to more than was recorded
+        summary["duration_s"] = float(
+            np.fmin(quality[QUALITY_PREFIX + "duration_s"].sum(), (end.max() - start.min()).total_seconds())
+        )
         usable = not np.isnan(probability).any()
         intervals = score = score_interval = None
         label = INDETERMINATE
@@ -620,18 +637,40 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         manifest, network, arrays = read_model(path)
         try:
             model = cls(manifest["condition"], **{k: v for k, v in manifest["parameters"].items() if k != "condition"})
-            get_condition(model.condition)
             model._check_settings()
             held_out = arrays.pop("held_out_scores"), arrays.pop("held_out_codes")
             model._restore(manifest, Scaling(**arrays), held_out)
-        except (KeyError, TypeError, ParameterError) as error:
+            model.network_ = keras_from_bytes(network, str(path))
+            model._check_parts()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path} lacks or garbles an entry of its manifest ({error!r})") from error
-        model.network_ = keras_from_bytes(network, str(path))
         return model
+
+    def _check_parts(self) -> None:
+        """Refuse parts that are not of one model, before they fail one by one in predictions."""
+        condition, manifest, scaling = get_condition(self.condition), self.manifest_, self.scaling_
+        names, classes = getattr(self, "feature_names_in_", None), self.classes_.tolist()
+        n_features = self.n_features_in_
+        n_inputs = n_features + int(scaling.indicated.sum())
+        for entry, right in {
+            "classes": len(classes) == 2 if condition.classes is None else classes == list(condition.classes),
+            "threshold": isinstance(self.threshold_, (int, float)),
+            "columns": names is None or (len(names) == n_features and all(isinstance(name, str) for name in names)),
+            "training": isinstance(manifest["training"], dict),
+            "extractor": isinstance(manifest["extractor"], (dict, type(None))),
+            "interval_reason": isinstance(self.interval_reason_, (str, type(None))),
+            "n_features": scaling.medians.shape == scaling.indicated.shape == (n_features,),
+            "scaling": scaling.centre.shape == scaling.spread.shape == scaling.weight.shape == (n_inputs,),
+            "held-out scores": self.held_out_scores_.shape == (len(self.held_out_codes_), len(classes)),
+            "network's input": self.network_.inputs[0].shape[-1] == n_inputs,
+            "network's output": self.network_.outputs[0].shape[-1] == (1 if len(classes) == 2 else len(classes)),
+        }.items():
+            if not right:
+                raise ValueError(f"{entry}: not of the same model as the rest")
 
     def _restore(self, manifest: dict[str, Any], scaling: Scaling, held_out: tuple[Any, Any]) -> None:
         self.manifest_ = manifest
-        self.classes_ = np.array(manifest["classes"])
+        self.classes_ = np.array(manifest["classes"], object if manifest["classes_kind"] == "O" else None)
         self.threshold_ = manifest["threshold"]
         self.history_ = manifest["history"]
         self.interval_reason_ = manifest["interval_reason"]
