@@ -80,11 +80,14 @@ def speaker_folds(
 def _stratified(labels: Any, speakers: Any, n_splits: int, seed: int | None) -> list[NDArray[np.intp]]:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    # speakers of like labels are taken in the order of their numbers; we deal these out ourselves, since the splitter's
+    # own shuffle did nothing in scikit-learn 1.7 and before
+    dealt = np.random.default_rng(seed).permutation(speakers.max() + 1)[speakers]
+    splitter = StratifiedGroupKFold(n_splits)
     with warnings.catch_warnings():  # that a class has fewer rows than there are folds
         warnings.simplefilter("ignore", UserWarning)
         try:
-            return [test for _, test in splitter.split(speakers, labels, speakers)]
+            return [test for _, test in splitter.split(dealt, labels, dealt)]
         except ValueError as error:
             raise ParameterError(f"y cannot be cut into {n_splits} folds: {error}") from error
 
