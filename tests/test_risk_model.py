@@ -484,7 +484,10 @@ def test_without_enough_speakers_there_is_no_interval_but_a_reason(cohort: Any, 
     X, y, speakers = cohort
     few = np.isin(speakers, ["S00", "S01", "S02"])
     model = quick(epochs=1, interval_folds=5).fit(X[few], STRESS[y[few]], groups=speakers[few])
-    with pytest.raises(ParameterError, match="no interval: only 3 speakers in a class, fewer than 5 folds"):
+    assert not np.isnan(model.predict_interval(X[few])).any()  # of three folds, for want of more speakers
+    one = speakers == "S00"
+    model = quick(epochs=1, interval_folds=5).fit(X[one], STRESS[y[one]], groups=speakers[one])
+    with pytest.raises(ParameterError, match="no interval: a class has one speaker only; two or more are needed"):
         model.predict_interval(X)
     with pytest.raises(ParameterError, match="interval_folds=0"):
         quick(epochs=1).fit(X, STRESS[y], groups=speakers).predict_interval(X)

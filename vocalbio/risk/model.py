@@ -61,7 +61,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         Rows a step.
     interval_folds : int
         Speaker-disjoint folds whose held-out scores make the intervals of `predict_interval` and `score_audio`, at the
-        cost of as many more fits; 0: no intervals.
+        cost of as many more fits (fewer where a class has fewer speakers); 0: no intervals.
     random_state : int, optional
         Makes a fit repeatable on one machine; None: a new seed each time.
     verbose : int
@@ -280,13 +280,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         fewest = min(len(set(units[codes == code].tolist())) for code in range(len(self.classes_)))
         if self.interval_folds == 0:
             self.interval_reason_ = "the model was fitted with interval_folds=0"
-        elif fewest < self.interval_folds:
-            who = "recordings" if speakers is None else "speakers"
-            self.interval_reason_ = f"only {fewest} {who} in a class, fewer than {self.interval_folds} folds"
+        elif fewest < 2:
+            who = "recording" if speakers is None else "speaker"
+            self.interval_reason_ = f"a class has one {who} only; two or more are needed"
         if self.interval_reason_:
             return
         scores = np.full((len(codes), len(self.classes_)), np.nan)
-        for train, test in speaker_folds(codes, units, self.interval_folds, seed):
+        for train, test in speaker_folds(codes, units, min(self.interval_folds, fewest), seed):
             # which columns have an indicator is settled, so that all folds train a network of the same shape
             scaling, network, _ = self._fit_network(inputs.choose(train), codes[train], seed, self.scaling_.indicated)
             held_out = inputs.choose(test)
