@@ -232,6 +232,7 @@ def test_labels_and_speakers_are_joined_by_index(cohort: Any, fitted: RiskModel)
         ("depression", lambda y: np.where(y, 1.0, np.nan), "NaN or None for 40 of 120"),
         ("depression", lambda y: y[:-1], r"y has shape \(119,\); expected \(120,\)"),
         ("mania", lambda y: y, "condition is 'mania'"),
+        (["stress"], lambda y: y, r"condition is \[.stress.\]; expected one of"),
     ],
 )
 def test_labels_that_do_not_fit_the_condition_are_refused(

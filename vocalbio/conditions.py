@@ -121,6 +121,6 @@ def get_condition(name: str) -> Condition:
     >>> get_condition("stress").classes
     ('neutral', 'sad', 'anxious')
     """
-    if name not in CONDITIONS:
+    if not isinstance(name, str) or name not in CONDITIONS:
         raise ParameterError(f"condition is {name!r}; expected one of {', '.join(map(repr, CONDITIONS))}")
     return CONDITIONS[name]
