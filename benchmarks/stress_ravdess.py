@@ -32,7 +32,7 @@ LOUDNESS = [f"prosody__loudness_sma3_{f}" for f in ("amean", "percentile20.0", "
 
 
 def read_table(data: Path, cache: Path) -> pd.DataFrame:
-    """Features of the three classes, extracted once."""
+    """Features of the three classes, extracted once: delete the cache when a family changes."""
     manifest = pd.read_csv(data / "ravdess" / "manifest.csv")
     manifest = manifest[manifest.emotion.isin(["neutral", "sad", "fearful"])]
     if cache.exists():
