@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from vocalbio import ParameterError, Voice
+from vocalbio.datasets import voices
 from vocalbio.datasets.voices import VoiceParameters, make_cohort, synthesize_voice
 
 SUSTAINED = {"syllables_per_s": 0, "pause_count": 0, "f0_sd_st": 0, "hnr_db": 40, "shimmer": 0.01, "jitter": 0.002}
@@ -52,7 +55,26 @@ def test_syllables_and_intonation_of_running_voices():
     voice, heard = read(8.0, f0_sd_st=2.5, syllables_per_s=4.5, pause_count=2)
     assert heard["syllable_count"] == pytest.approx(voice.syllable_count, abs=2)
     assert heard["f0_sd_st"] == pytest.approx(2.5, rel=0.25)
-    assert heard["f0_median_hz"] == pytest.approx(np.median(voice.f0_hz), rel=0.03)
+    assert heard["f0_median_hz"] == pytest.approx(120, rel=0.03)
+
+
+def test_a_short_tract_has_higher_formants():
+    long, short = (read(6.0, tract=tract)[1] for tract in (1.0, 1.2))
+    assert short["f1_median_hz"] / long["f1_median_hz"] == pytest.approx(1.2, abs=0.1)
+    assert short["f3_median_hz"] / long["f3_median_hz"] == pytest.approx(1.2, abs=0.1)
+
+
+def test_level_is_what_was_asked_for():
+    voice, _ = read(**{**SUSTAINED, "level_db": -30})
+    vowel = voice.recording.samples[8_000:-8_000]
+    assert 10 * np.log10(np.mean(vowel**2)) == pytest.approx(-30, abs=1.5)
+
+
+def test_room_noise_fills_the_pauses():
+    voice, _ = read(level_db=-20, snr_db=45)
+    start, end = (voice.pauses_s[0] * 16_000).astype(int)
+    room = voice.recording.samples[start + 100 : end - 100]
+    assert 10 * np.log10(np.mean(room**2)) == pytest.approx(-65, abs=0.5)
 
 
 def test_the_pulses_tell_the_jitter_by_its_formula():
@@ -75,6 +97,17 @@ def test_a_recording_of_a_cohort_does_not_depend_on_how_many_are_made():
     assert all(np.array_equal(r.samples, by_name[r.file]) for r in small)
 
 
+def test_the_first_recording_of_a_speaker_has_chances_of_its_own(monkeypatch):
+    # a speaker's pitch is a draw, and so is what each recording adds to it: the two must not be the same draw
+    silent = SimpleNamespace(recording=None, syllable_count=0, pauses_s=np.zeros((1, 2)))
+    monkeypatch.setattr(voices, "synthesize_voice", lambda *_, **__: silent)
+    _, truth = make_cohort(100, 9, classes=["neutral"], seed=3)
+    pitch = np.log2(truth["f0_hz"].to_numpy()).reshape(100, 9)
+    usual = pitch[:, 1:].mean(axis=1)
+    for tract in (slice(0, None, 2), slice(1, None, 2)):  # each has a middle of its own
+        assert abs(np.corrcoef(usual[tract], (pitch[:, 0] - usual)[tract])[0, 1]) < 0.5
+
+
 def test_speakers_differ_more_than_classes_do():
     _, truth = make_cohort(12, 6, seed=0)
     log_f0 = np.log(truth["f0_hz"])
@@ -86,12 +119,28 @@ def test_speakers_differ_more_than_classes_do():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: VoiceParameters(f0_hz=5), "f0_hz is 5; expected 50 to 500"),
-        (lambda: synthesize_voice(VoiceParameters(pause_count=9), 2.0), "9 pauses of 0.5 s leave"),
-        (lambda: make_cohort(classes=["bored"]), "expected some of neutral, sad, anxious"),
-        (lambda: make_cohort(0), "at least one of each"),
+        (lambda: VoiceParameters(f0_hz=5), "f0_hz is 5; expected a number from 50 to 500"),
+        (lambda: VoiceParameters(f0_hz="low"), "f0_hz is 'low'; expected a number"),
+        (lambda: VoiceParameters(hnr_db=float("nan")), "hnr_db is nan; expected a number"),
+        (lambda: VoiceParameters(snr_db=float("nan")), "snr_db is nan; expected a number"),
+        (lambda: VoiceParameters(pause_count=1.5), "pause_count is 1.5; expected a whole number"),
+        (lambda: synthesize_voice(VoiceParameters(pause_count=9), 2.0), "9 pauses of 0.50 s leave"),
+        (lambda: synthesize_voice(duration_s=float("nan")), "duration_s is nan; expected seconds"),
+        (lambda: synthesize_voice(seed="mine"), "seed is 'mine'; expected a whole number"),
+        (lambda: make_cohort(classes=["bored"]), "expected a list of some of neutral, sad, anxious"),
+        (lambda: make_cohort(classes="sad"), "classes are 'sad'; expected a list"),
+        (lambda: make_cohort(0), "n_speakers is 0; expected a whole number of at least 1"),
+        (lambda: make_cohort(seed=-1), "seed is -1; expected a whole number of at least 0"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_words(call, words):
     with pytest.raises(ParameterError, match=words):
         call()
+
+
+def test_a_recording_too_short_for_its_pauses_is_told_how_long_it_must_be():
+    asked = VoiceParameters(pause_count=4)
+    with pytest.raises(ParameterError, match="expected a duration_s of ") as refused:
+        synthesize_voice(asked, 2.0, seed=8)
+    enough_s = float(str(refused.value).split("duration_s of ")[1].split()[0])
+    assert len(synthesize_voice(asked, enough_s, seed=8).pauses_s) == 4

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,23 @@ class VoiceParameters:
         Of the voice, re full scale (RMS while sounding).
     snr_db : float
         Level of the voice over that of white room noise.
+
+    Raises
+    ------
+    ParameterError
+        If one is not a number, or out of range.
+
+    Notes
+    -----
+    In a steady vowel Praat reads `jitter` and `shimmer` within about 25 % up to 200 Hz. Above, harmonics are so far
+    apart that jitter carries them up and down the slopes of the formants: at 300 Hz shimmer may be read as twice
+    what was asked for.
+
+    Examples
+    --------
+    >>> from vocalbio.datasets.voices import VoiceParameters
+    >>> VoiceParameters(f0_hz=210, tract=1.17).f0_hz
+    210
     """
 
     f0_hz: float = 120.0
@@ -78,16 +97,20 @@ class VoiceParameters:
             ("f0_hz", 50, 500),
             ("f0_sd_st", 0, 8),
             ("jitter", 0, 0.1),
-            ("shimmer", 0, 0.5),
+            ("shimmer", 0, 0.3),
+            ("hnr_db", -20, 80),
             ("tract", 0.7, 1.5),
             ("syllables_per_s", 0, 8),
             ("pause_count", 0, 100),
             ("pause_s", 0.35, 10),
             ("level_db", -60, -10),
+            ("snr_db", 0, 100),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise ParameterError(f"{name} is {value!r}; expected {low} to {high}")
+            if not isinstance(value, Real) or not low <= float(value) <= high:
+                raise ParameterError(f"{name} is {value!r}; expected a number from {low} to {high}")
+        if not isinstance(self.pause_count, Integral):
+            raise ParameterError(f"pause_count is {self.pause_count!r}; expected a whole number")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +126,8 @@ class SyntheticVoice:
     period_times_s : numpy.ndarray
         Shape (n_pulses,), when each glottal pulse was fired.
     f0_hz : numpy.ndarray
-        Shape (n_pulses,), the pitch contour at these times, without jitter.
+        Shape (n_pulses,), the pitch contour at these times, without jitter. High pitch has more pulses: the median
+        of these lies above that over time, which is what `VoiceParameters.f0_hz` sets.
     pauses_s : numpy.ndarray
         Shape (n_pauses, 2), start and end.
     syllable_count : int
@@ -144,7 +168,7 @@ def synthesize_voice(
     Raises
     ------
     ParameterError
-        If the pauses leave no time to speak.
+        If the pauses leave no time to speak, or duration or seed are none.
 
     References
     ----------
@@ -159,7 +183,12 @@ def synthesize_voice(
     (Recording(4.00 s at 16000 Hz), 2)
     """
     given = parameters or VoiceParameters()
-    rng = np.random.default_rng(seed)
+    if not isinstance(duration_s, Real) or not isfinite(duration_s):
+        raise ParameterError(f"duration_s is {duration_s!r}; expected seconds, such as 4.0")
+    try:
+        rng = np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"seed is {seed!r}; expected a whole number from 0 up or a SeedSequence") from error
     syllables, pauses = _timing(given, duration_s, rng)
     time = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
     gain, voiceless = _envelope(time, syllables, given.syllables_per_s == 0, rng)
@@ -193,10 +222,11 @@ def _timing(
     """Start and end of each syllable, and of each pause."""
     lengths = given.pause_s * rng.uniform(0.8, 1.2, given.pause_count)
     speaking_s = duration_s - 2 * MARGIN_S - lengths.sum()
-    if speaking_s < 0.3 * (given.pause_count + 1):
+    lacking_s = 0.3 * (given.pause_count + 1) - speaking_s
+    if lacking_s > 0:
         raise ParameterError(
-            f"{given.pause_count} pauses of {given.pause_s} s leave {max(speaking_s, 0):.1f} s to speak; "
-            f"expected a duration_s of more than {duration_s}, or fewer pauses"
+            f"{given.pause_count} pauses of {given.pause_s:.2f} s leave {max(speaking_s, 0):.1f} of {duration_s} s "
+            f"to speak; expected a duration_s of {duration_s + lacking_s + 0.05:.1f} or more, or fewer pauses"
         )
     count = max(given.pause_count + 1, round(given.syllables_per_s * speaking_s))
     weights = rng.uniform(0.8, 1.2, count)
@@ -300,8 +330,8 @@ def _resonate(
 
 EFFECTS: dict[str, dict[str, float]] = {
     "neutral": {},
-    "sad": {"f0_sd_st": 0.75, "syllables_per_s": 0.88, "pause_s": 1.3, "level_db": -2.0},
-    "anxious": {"f0_hz": 1.08, "syllables_per_s": 1.1, "jitter": 1.35, "f0_sd_st": 1.1},
+    "sad": {"f0_sd_st": 0.7, "syllables_per_s": 0.85, "pause_s": 1.4, "level_db": -3.0},
+    "anxious": {"f0_hz": 1.12, "syllables_per_s": 1.15, "jitter": 1.5, "f0_sd_st": 1.1},
 }
 """Made-up effects of a class: factors, and dB added to the level. They say nothing about people."""
 
@@ -338,13 +368,13 @@ def make_cohort(
     recordings : list of Recording
         Named ``synthetic-S01-01`` and so on.
     truth : pandas.DataFrame
-        One row a recording: file, speaker, label, f0_hz, f0_sd_st, jitter, shimmer, syllable_count, pause_count,
-        pause_s.
+        One row a recording: file, speaker, tract (factor on the formants), label, f0_hz, f0_sd_st, jitter, shimmer,
+        syllables_per_s, syllable_count, pause_count, pause_s (mean of those made).
 
     Raises
     ------
     ParameterError
-        If a class is unknown or a number is not positive.
+        If a class is unknown, a number is not positive, or `duration_s` is too short for the pauses (3.5 never is).
 
     Examples
     --------
@@ -353,14 +383,15 @@ def make_cohort(
     >>> truth["label"].tolist()
     ['neutral', 'sad', 'anxious', 'neutral', 'sad', 'anxious']
     """
-    unknown = [name for name in classes if name not in EFFECTS]
-    if unknown or not classes:
-        raise ParameterError(f"classes are {list(classes)}; expected some of {', '.join(EFFECTS)}")
-    if n_speakers < 1 or n_recordings < 1:
-        raise ParameterError(f"{n_speakers} speakers with {n_recordings} recordings; expected at least one of each")
+    a_list = isinstance(classes, Sequence) and not isinstance(classes, str)
+    if not a_list or not classes or any(name not in tuple(EFFECTS) for name in classes):
+        raise ParameterError(f"classes are {classes!r}; expected a list of some of {', '.join(EFFECTS)}")
+    for what, count, least in (("n_speakers", n_speakers, 1), ("n_recordings", n_recordings, 1), ("seed", seed, 0)):
+        if not isinstance(count, Integral) or count < least:
+            raise ParameterError(f"{what} is {count!r}; expected a whole number of at least {least}")
     recordings, rows = [], []
     for speaker in range(n_speakers):
-        rng = np.random.default_rng([seed, speaker])
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(speaker,)))
         short = speaker % 2
         own = VoiceParameters(
             f0_hz=(195.0 if short else 115.0) * 2 ** (rng.normal() * 2.0 / 12),
@@ -376,7 +407,9 @@ def make_cohort(
         for number in range(n_recordings):
             label = classes[number % len(classes)]
             name = f"synthetic-S{speaker + 1:02d}-{number + 1:02d}"
-            chance = np.random.default_rng([seed, speaker, number])
+            # a key, not [seed, speaker, number]: numpy pads lists with zeros, so number 0 would repeat the speaker's
+            chances, sounds = np.random.SeedSequence(seed, spawn_key=(speaker, number)).spawn(2)
+            chance = np.random.default_rng(chances)
             changed = {
                 key: getattr(own, key) * EFFECTS[label].get(key, 1.0) * 2 ** (chance.normal() * spread)
                 for key, spread in (
@@ -388,20 +421,22 @@ def make_cohort(
                     ("pause_s", 0.1),
                 )
             }
-            changed["pause_s"] = max(0.36, changed["pause_s"])
+            changed["pause_s"] = float(np.clip(changed["pause_s"], 0.36, 0.9))
             changed["level_db"] = own.level_db + EFFECTS[label].get("level_db", 0.0) + chance.normal()
             parameters = replace(own, pause_count=int(chance.integers(1, 3)), **changed)
-            voice = synthesize_voice(parameters, duration_s, seed=[seed, speaker, number, 1], file=name)
+            voice = synthesize_voice(parameters, duration_s, seed=sounds, file=name)
             recordings.append(voice.recording)
             rows.append(
                 {
                     "file": name,
                     "speaker": f"S{speaker + 1:02d}",
+                    "tract": parameters.tract,
                     "label": label,
                     "f0_hz": parameters.f0_hz,
                     "f0_sd_st": parameters.f0_sd_st,
                     "jitter": parameters.jitter,
                     "shimmer": parameters.shimmer,
+                    "syllables_per_s": parameters.syllables_per_s,
                     "syllable_count": voice.syllable_count,
                     "pause_count": len(voice.pauses_s),
                     "pause_s": float(np.mean(voice.pauses_s[:, 1] - voice.pauses_s[:, 0])),
