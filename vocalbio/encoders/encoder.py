@@ -1,0 +1,266 @@
+"""SpeechEncoder: what all encoders offer, from checkpoints to states of recordings of any length."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from vocalbio.encoders.checkpoint import Checkpoint, open_checkpoint, write_checkpoint
+from vocalbio.encoders.layers import Weight
+from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
+
+__all__ = ["EncoderOutput", "SpeechEncoder"]
+
+FAR = -1e9
+"""Added to attention scores of frames that do not exist: their weight is then exactly 0 in float32."""
+
+
+class EncoderOutput(NamedTuple):
+    """
+    States of a batch.
+
+    Attributes
+    ----------
+    last_hidden_state : tensor
+        Shape (batch, n_frames, hidden_size); 0 in frames that lie in the padding.
+    hidden_states : tuple of tensor or None
+        The embedding and the output of every layer, if asked for.
+    frame_mask : tensor of bool or None
+        Shape (batch, n_frames), True where a frame saw real samples only; None without an attention mask.
+    """
+
+    last_hidden_state: Any
+    hidden_states: tuple[Any, ...] | None = None
+    frame_mask: Any = None
+
+
+class SpeechEncoder(keras.Model):
+    """
+    Base of the encoders.
+
+    Parameters
+    ----------
+    config : transformers.PretrainedConfig or dict
+        As in the checkpoint's ``config.json``.
+
+    Attributes
+    ----------
+    config : transformers.PretrainedConfig
+    checkpoint : Checkpoint or None
+        Where the weights come from.
+    n_layers, hidden_size : int
+        `hidden_states` are ``n_layers + 1``: number 0 enters the first layer.
+    """
+
+    model_type: ClassVar[str]
+    prefixes: ClassVar[tuple[str, ...]]
+    """What may stand before the names of this encoder's weights in a checkpoint."""
+    ignored: ClassVar[tuple[str, ...]] = ()
+    """Weights of a checkpoint that only pre-training needs."""
+    chunk_s: ClassVar[float]
+    """Longer recordings are cut into pieces of this length."""
+
+    def __init__(self, config: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = self._read_config(config)
+        self.checkpoint: Checkpoint | None = None
+        self.preprocessor: dict[str, Any] = {}
+
+    # ----------------------------------------------------------- architecture
+
+    @classmethod
+    def _read_config(cls, config: Any) -> Any:
+        """Configuration class of transformers from whatever was given."""
+        raise NotImplementedError
+
+    def _named_weights(self) -> list[Weight]:
+        """Every variable with its name in a checkpoint, in the checkpoint's order."""
+        return [
+            weight for layer in self._flatten_layers(include_self=False) for weight in getattr(layer, "tensors", list)()
+        ]
+
+    @property
+    def n_layers(self) -> int:
+        """Transformer layers."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def hidden_size(self) -> int:
+        """Size of a state."""
+        return int(self.config.hidden_size)
+
+    def frame_count(self, n_samples: Any) -> Any:
+        """Frames of a recording of so many samples."""
+        raise NotImplementedError
+
+    frame_hop: ClassVar[int] = 320
+    """Samples from frame to frame: 20 ms."""
+    frame_centre: ClassVar[float]
+    """Samples from the start of a recording to the centre of its first frame."""
+    fewest_samples: ClassVar[int]
+    """Shorter recordings have no frame."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration, for `from_config`."""
+        return {"config": self.config.to_dict(), "name": self.name}
+
+    # ------------------------------------------------------------ checkpoints
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
+    ) -> Self:
+        """
+        Load a Hugging Face checkpoint, without PyTorch.
+
+        Parameters
+        ----------
+        name_or_path : str or path-like
+            A folder, or the name of a repository on the Hub: looked for in the local cache first, then downloaded.
+        revision : str, optional
+            Branch, tag or commit of the repository.
+        local_files_only : bool
+            Never ask the Hub.
+
+        Returns
+        -------
+        SpeechEncoder
+
+        Raises
+        ------
+        ModelUnavailableError
+            If there is no such checkpoint here or within reach.
+        ModelFileError
+            If its files are damaged, or of another architecture.
+        """
+        return cls.from_checkpoint(open_checkpoint(name_or_path, revision=revision, local_files_only=local_files_only))
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
+        """
+        Load a checkpoint that was opened already.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+
+        Returns
+        -------
+        SpeechEncoder
+        """
+        found = checkpoint.config.get("model_type")
+        if found != cls.model_type:
+            raise ModelFileError(
+                f"{checkpoint.name} is of type {found!r}; {cls.__name__} reads {cls.model_type!r}. "
+                "vocalbio.encoders.load_encoder chooses by itself"
+            )
+        model = cls(checkpoint.config)
+        model._load(checkpoint)
+        return model
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        waiting = {weight.name: weight for weight in self._named_weights()}
+        unknown = []
+        for name, array in self._merged(checkpoint.tensors()):
+            own = next((n for n in self._own_names(name) if n in waiting), None)
+            if own is None:
+                unknown.append(name)
+                continue
+            weight = waiting.pop(own)
+            if array.shape != weight.shape:
+                raise ModelFileError(
+                    f"{checkpoint.name}: {name} has shape {array.shape}; its config.json asks for {weight.shape}"
+                )
+            weight.read(array)
+        missing = [name for name in waiting if name not in self._optional()]
+        if missing:
+            raise ModelFileError(
+                f"{checkpoint.name} lacks {len(missing)} weights of {type(self).__name__}, such as "
+                f"{', '.join(missing[:3])}; is it a checkpoint of another architecture?"
+            )
+        told = sorted({".".join(n.split(".")[:2]) for n in unknown if not n.startswith(self.ignored)})
+        if told:
+            warnings.warn(
+                f"{checkpoint.name}: ignored what {type(self).__name__} has no place for, such as the head of a "
+                f"fine-tuned model: {', '.join(told[:6])}{', …' if len(told) > 6 else ''}",
+                VocalbioWarning,
+                stacklevel=4,
+            )
+        self.checkpoint, self.preprocessor = checkpoint, checkpoint.preprocessor or {}
+
+    def _own_names(self, name: str) -> list[str]:
+        """What a name in a checkpoint may be here."""
+        return [name.removeprefix(prefix) for prefix in ("", *self.prefixes) if name.startswith(prefix)]
+
+    def _merged(self, tensors: Iterator[tuple[str, NDArray[np.float32]]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Tensors of a checkpoint in the form of our variables."""
+        return tensors
+
+    def _optional(self) -> set[str]:
+        """Weights that a checkpoint may lack."""
+        return set()
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """
+        Write a Hugging Face checkpoint that PyTorch's model loads.
+
+        Parameters
+        ----------
+        folder : path-like
+            ``config.json``, ``model.safetensors`` (float32) and ``preprocessor_config.json`` are written there.
+        """
+        write_checkpoint(folder, self._written_config(), self._written(), self._written_preprocessor())
+
+    def _written(self) -> dict[str, NDArray[np.float32]]:
+        """Names and arrays of a checkpoint of PyTorch's class."""
+        return {weight.name: weight.write() for weight in self._named_weights()}
+
+    def _written_config(self) -> dict[str, Any]:
+        return {**self.config.to_dict(), "dtype": "float32"}
+
+    def _written_preprocessor(self) -> dict[str, Any] | None:
+        return self.preprocessor or None
+
+    # -------------------------------------------------------------- inference
+
+    def normalize(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Samples of a whole recording in the form that the encoder was trained on."""
+        return samples
+
+    def states(self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False) -> tuple[list[Any], Any]:
+        """
+        States of some layers; nothing is computed beyond the highest, nothing kept of the others.
+
+        Parameters
+        ----------
+        waveforms : tensor of float32, shape (batch, n_samples)
+            Normalised, padded on the right with zeros.
+        lengths : tensor of int32, shape (batch,), or None
+            Real samples of each; None: all.
+        layers : sequence of int
+            0 to `n_layers`.
+
+        Returns
+        -------
+        states : list of tensor, shape (batch, n_frames, hidden_size)
+            One a layer asked for.
+        frame_mask : tensor of bool, shape (batch, n_frames), or None
+        """
+        raise NotImplementedError
+
+
+def spread(lengths: Any, n: Any) -> Any:
+    """Mask of shape (batch, n): True below each length."""
+    return ops.arange(n)[None, :] < ops.cast(lengths, "int32")[:, None]
+
+
+def hide(states: Any, mask: Any) -> Any:
+    """Zeros where nothing is."""
+    return states if mask is None else ops.where(mask[..., None], states, 0.0)
