@@ -18,6 +18,7 @@ from sklearn.svm import LinearSVC
 from vocalbio.datasets import Sequences
 from vocalbio.errors import ParameterError
 from vocalbio.evaluation import out_of_fold
+from vocalbio.evaluation.models import without_intervals
 from vocalbio.metrics import uar
 from vocalbio.risk import RiskModel
 
@@ -73,11 +74,18 @@ def test_a_risk_model_finds_the_states_of_speakers_left_out(table: pd.DataFrame)
     assert uar(STRESS[Y][2:], found.columns.to_numpy()[found.to_numpy()[2:].argmax(axis=1)]) > 0.9
 
 
-def test_intervals_that_nobody_sees_change_no_probability(table: pd.DataFrame) -> None:
+def test_intervals_that_nobody_sees_are_not_made_and_change_no_probability(table: pd.DataFrame) -> None:
     settings = {"n_splits": 2}
-    with_intervals = out_of_fold(model(epochs=3, interval_folds=3), table, STRESS[Y], SPEAKERS, **settings)
-    without = out_of_fold(model(epochs=3, interval_folds=0), table, STRESS[Y], SPEAKERS, **settings)
-    pd.testing.assert_frame_equal(with_intervals, without)
+    plain = model(epochs=3, interval_folds=3, calibration=None)
+    without = out_of_fold(model(epochs=3, interval_folds=0, calibration=None), table, STRESS[Y], SPEAKERS, **settings)
+    pd.testing.assert_frame_equal(out_of_fold(plain, table, STRESS[Y], SPEAKERS, **settings), without)
+    assert without_intervals(plain).interval_folds == 0
+    assert without_intervals(make_pipeline(plain)).get_params()["riskmodel__interval_folds"] == 0
+
+
+@pytest.mark.parametrize("needed", [{"calibration": "temperature"}, {"calibration": None, "threshold": "youden"}])
+def test_folds_that_calibration_or_threshold_need_are_kept(needed: dict[str, Any]) -> None:
+    assert without_intervals(RiskModel("depression", interval_folds=3, **needed)).interval_folds == 3
 
 
 def test_no_fold_hears_a_speaker_that_it_judges_and_quality_is_no_feature(table: pd.DataFrame) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from vocalbio.errors import ParameterError
+from vocalbio.metrics import ccc
 from vocalbio.networks import build_bilstm, build_dense
+from vocalbio.networks.head import ccc_loss
 
 keras = pytest.importorskip("keras")
 
@@ -157,3 +159,31 @@ def test_impossible_sizes_are_refused_in_words(build: Any) -> None:
     assert build(np.int64(5), preset="small", seed=np.int64(1)).output_shape == (None, 1)
     with pytest.raises(ParameterError, match=r"preset is 'huge'; expected one of 'published', 'small'"):
         build(5, preset="huge")
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_for_a_severity_there_is_one_value_without_bounds(build: Any, rng: np.random.Generator) -> None:
+    inputs = example(build, rng)
+    for loss in ("mse", "ccc") if build is build_dense else ("ccc",):
+        network = build(5, preset="small", loss=loss, seed=0)
+        assert network.output_shape == (None, 1)
+        assert network.layers[-1].get_config()["activation"] == "linear"
+        before = [weight.copy() for weight in network.get_weights()]
+        targets = np.array([[0.0], [1.0], [-1.0], [3.0]])
+        logs = network.train_on_batch(inputs if len(inputs) > 1 else inputs[0], targets, return_dict=True)
+        assert np.isfinite(logs["loss"])
+        assert not np.array_equal(network.get_weights()[0], before[0])
+    with pytest.raises(ParameterError, match="loss is 'mae'; expected one of 'cross_entropy', 'mse', 'ccc'"):
+        build(5, loss="mae")
+    with pytest.raises(ParameterError, match="n_outputs is 3; loss 'ccc' is for one value"):
+        build(5, 3, loss="ccc")
+
+
+def test_the_concordance_loss_is_one_minus_the_concordance(rng: np.random.Generator) -> None:
+    truth, said = rng.normal(10, 4, (50, 1)), rng.normal(8, 2, (50, 1))
+    said += 0.5 * truth
+    found = np.asarray(ccc_loss(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(said)))
+    assert found.shape == (50,)
+    np.testing.assert_allclose(found, 1 - ccc(truth[:, 0], said[:, 0]), rtol=1e-5)
+    same = keras.ops.ones((4, 1))
+    np.testing.assert_allclose(np.asarray(ccc_loss(same, same)), 0, atol=1e-6)  # no spread, no error, no NaN

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import pickle
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -26,11 +28,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from vocalbio.audio import Recording
 from vocalbio.datasets import Sequences
-from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
+from vocalbio.errors import LeakageError, ModelFileError, ParameterError, VocalbioWarning
 from vocalbio.extract import FeatureExtractor
 from vocalbio.metrics import uar
-from vocalbio.risk import Answer, RiskModel
+from vocalbio.risk import Answer, RiskModel, SeverityModel, answer_schema, training
 from vocalbio.risk.answer import doubts
+from vocalbio.risk.cohort import Likeness
+from vocalbio.risk.inputs import Inputs, compare_settings
 from vocalbio.risk.intervals import score_bounds, venn_abers
 from vocalbio.risk.scaling import Scaling
 
@@ -200,9 +204,9 @@ def test_inputs_are_what_the_formula_says(rng: np.random.Generator) -> None:
 # Labels, speakers, rows ----------------------------------------------------------------------------------
 
 
-def test_labels_and_speakers_are_joined_by_index(cohort: Any, fitted: RiskModel) -> None:
+def test_labels_and_speakers_are_joined_by_index(cohort: Any) -> None:
     X, y, speakers = cohort
-    expected = fitted.predict_proba(X)
+    expected = quick().fit(X, STRESS[y], groups=speakers).predict_proba(X)
     files = X.index.get_level_values("file")
     by_file = pd.Series(STRESS[y], index=files).sample(frac=1, random_state=0)
     by_row = pd.Series(speakers, index=X.index).sample(frac=1, random_state=1)
@@ -254,7 +258,15 @@ def test_labels_that_do_not_fit_the_condition_are_refused(
         ({"random_state": "dice"}, "random_state is 'dice'; expected None or a whole number"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
         ({"interval_folds": 1}, "interval_folds is 1"),
-        ({"class_weight": "even"}, "class_weight is 'even'"),
+        ({"class_weight": "even"}, "class_weight is 'even'; expected None, 'balanced' or a dict"),
+        ({"class_weight": {"sad": 0.0}}, r"class_weight holds 0\.0; expected numbers above 0"),
+        ({"class_weight": {"angry": 2.0}}, "class_weight names 'angry'; the classes are 'neutral', 'sad', 'anxious'"),
+        ({"schedule": "steps"}, "schedule is 'steps'; expected one of constant, cosine"),
+        ({"patience": 0}, "patience is 0"),
+        ({"n_networks": 0}, "n_networks is 0"),
+        ({"least_voiced_s": -1}, "least_voiced_s is -1; expected None or seconds"),
+        ({"calibration": "platt"}, "calibration is 'platt'; expected None, 'temperature', 'isotonic'"),
+        ({"threshold": "youden"}, "stress has no two classes"),
         ({"extractor": "prosody"}, "extractor is of type str"),
         ({"network": "bilstm"}, r"Sequences\.from_table"),
     ],
@@ -330,6 +342,16 @@ def test_features_measured_in_another_way_are_refused_and_lost_settings_accepted
     np.testing.assert_array_equal(fitted.predict_proba(other), fitted.predict_proba(X))
 
 
+def test_the_same_weights_in_another_folder_are_no_difference() -> None:
+    one = {"families": [{"family": "embedding", "encoder": "/home/a/base", "weights": "abc", "layer": 7}]}
+    moved = {"families": [{"family": "embedding", "encoder": "/mnt/b/base", "weights": "abc", "layer": 7}]}
+    other = {"families": [{"family": "embedding", "encoder": "/mnt/b/base", "weights": "xyz", "layer": 7}]}
+    assert compare_settings(one, moved) == []
+    assert len(compare_settings(one, other)) == 2
+    unnamed = {"encoder": "a", "weights": None}
+    assert compare_settings(unnamed, unnamed | {"encoder": "b"}) == ["encoder: trained with 'a', got 'b'"]
+
+
 def test_an_extractor_that_did_not_make_the_table_is_refused(cohort: Any) -> None:
     X, y, speakers = cohort
     with pytest.raises(ParameterError, match=r"made by another extractor.*window_s: trained with 4\.0, got None"):
@@ -344,8 +366,12 @@ def test_a_seed_repeats_a_fit_exactly_and_the_callers_generators_stay_as_they_ar
 ) -> None:
     X, y, speakers = cohort
     python, legacy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
-    again = quick().fit(X, STRESS[y], groups=speakers)
-    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))  # with and without intervals
+    again = quick(interval_folds=4).fit(X, STRESS[y], groups=speakers)
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(again.predict_interval(X), fitted.predict_interval(X))
+    raw = quick(interval_folds=4, calibration=None).fit(X, STRESS[y], groups=speakers)
+    alone = quick().fit(X, STRESS[y], groups=speakers)
+    np.testing.assert_array_equal(raw.predict_proba(X), alone.predict_proba(X))  # with and without intervals
     other = quick(random_state=1).fit(X, STRESS[y], groups=speakers)
     assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
     assert random.getstate() == python
@@ -370,7 +396,7 @@ def test_it_works_inside_scikit_learn(cohort: Any) -> None:
     expected_failed_checks=lambda _: {
         "check_dtype_object": "it asks for a TypeError; ours is a ParameterError, a ValueError",
         "check_supervised_y_2d": "one column of a table is as good as a Series; there is nothing to warn of",
-        "check_class_weight_classifiers": "class_weight is None or 'balanced', no dict",
+        "check_class_weight_classifiers": "asks for convergence within two epochs",
         "check_methods_sample_order_invariance": "asks for nine digits of networks that count in float32",
         "check_methods_subset_invariance": "asks for it too, and on some machines gets it",
     },
@@ -474,13 +500,6 @@ def test_a_score_interval_is_the_extreme_over_all_probabilities_allowed(rng: np.
         assert (low, high) == pytest.approx((allowed.min(), allowed.max()), abs=2)
 
 
-def test_class_intervals_that_contradict_each_other_only_widen_the_score() -> None:
-    weights = np.array([0.0, 50.0, 100.0])
-    assert score_bounds(weights, np.array([[0.6, 0.7], [0.5, 0.6], [0.0, 0.1]])) == pytest.approx((15, 40))
-    low, high = score_bounds(weights, np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.2]]))
-    assert 0 <= low < high <= 100
-
-
 def test_without_enough_speakers_there_is_no_interval_but_a_reason(cohort: Any, fitted: RiskModel) -> None:
     X, y, speakers = cohort
     few = np.isin(speakers, ["S00", "S01", "S02"])
@@ -501,6 +520,219 @@ def test_the_stress_score_weighs_the_probabilities(cohort: Any, fitted: RiskMode
     model = quick("depression", epochs=1).fit(X, y == 1, groups=speakers)
     with pytest.raises(ParameterError, match="has no 0-100 score"):
         model.predict_score(X)
+
+
+# Training: early end, schedule, several networks, more data ------------------------------------------------
+
+
+def noise_cohort(n_speakers: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Little to learn and much to remember: held-out loss rises soon."""
+    rng = np.random.default_rng(3)
+    y = np.arange(n_speakers * 6) % 2
+    return rng.normal(size=(len(y), 40)) + 0.3 * y[:, None] * (np.arange(40) < 3), y, np.arange(len(y)) // 6
+
+
+def test_training_ends_when_speakers_set_aside_are_told_no_better() -> None:
+    X, y, speakers = noise_cohort()
+    model = quick("depression", epochs=200, patience=5).fit(X, y, groups=speakers)
+    watched = model.history_["val_loss"]
+    best = int(np.argmin(watched))
+    assert len(watched) == len(model.history_["loss"]) == best + 6 < 200
+    assert len(model.history_["refit_loss"]) == best + 1  # on all speakers, as long as was best
+    as_long = quick("depression", epochs=best + 1).fit(X, y, groups=speakers)
+    np.testing.assert_array_equal(model.predict_proba(X), as_long.predict_proba(X))
+
+
+def test_who_is_set_aside_or_held_out_is_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column names the speaker, so that every training can be asked whom it heard."""
+    speakers = np.repeat(np.arange(10), 4)
+    y, X = np.arange(40) % 2, np.column_stack([speakers * 1.0, np.arange(40) % 2])
+    heard: list[tuple[set[float], set[float]]] = []
+    original = training.train
+
+    def spy(plan: Any, material: Any, *arguments: Any, watched: Any = None, **more: Any) -> Any:
+        who = [set() if m is None else set(m.rows[:, 0].round(4).tolist()) for m in (material, watched)]
+        heard.append((who[0], who[1]))
+        return original(plan, material, *arguments, watched=watched, **more)
+
+    monkeypatch.setattr(training, "train", spy)
+    quick("depression", epochs=2, patience=1, interval_folds=5, threshold="youden").fit(X, y, groups=speakers)
+    # with and without speakers set aside: for all, and for each fold; nothing is fitted twice for calibration
+    assert len(heard) == 2 * (1 + 5)
+    assert [len(trained) for trained, _ in heard] == [8, 10] + [6, 8] * 5
+    assert [len(watched) for _, watched in heard] == [2, 0] + [2, 0] * 5
+    assert all(not trained & watched for trained, watched in heard)
+
+
+def test_with_too_few_speakers_training_goes_on_to_its_end() -> None:
+    X, y, _ = noise_cohort()
+    with pytest.warns(VocalbioWarning, match="too few speakers to set some aside"):
+        model = quick("depression", epochs=7, patience=2).fit(X, y, groups=np.zeros(len(y)))
+    assert len(model.history_["loss"]) == 7
+    assert "val_loss" not in model.history_
+
+
+def test_a_falling_learning_rate_moves_weights_less_and_less(cohort: Any) -> None:
+    X, y, speakers = cohort
+
+    settings = {"preset": "published", "epochs": 2}
+    plain, falling = (
+        quick(**settings, schedule=schedule).fit(X, STRESS[y], groups=speakers) for schedule in ("constant", "cosine")
+    )
+    first = quick(preset="published", epochs=1).fit(X, STRESS[y], groups=speakers)
+    assert plain.history_["loss"][0] == falling.history_["loss"][0]
+    # in the second of two epochs the rate is half: weights move about half as far
+    moved = [
+        np.abs(model.network_.get_weights()[0] - first.network_.get_weights()[0]).mean() for model in (plain, falling)
+    ]
+    assert moved[1] / moved[0] == pytest.approx(0.5, abs=0.1)
+
+
+def test_several_networks_answer_with_their_mean_and_are_saved_as_one(cohort: Any, tmp_path: Path) -> None:
+    X, y, speakers = cohort
+    model = quick(n_networks=3, epochs=3).fit(X, STRESS[y], groups=speakers)
+    inputs = model.scaling_.transform(X[COLUMNS].to_numpy())
+    each = [training.predict(network, inputs, None) for network in training.members(model.network_)]
+    assert len(each) == 3
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+    np.testing.assert_allclose(model.predict_proba(X), np.mean(each, axis=0), atol=1e-6)
+    alone = quick(epochs=3).fit(X, STRESS[y], groups=speakers)
+    np.testing.assert_allclose(alone.predict_proba(X), each[0], atol=1e-6)
+    model.save(tmp_path / "model.vocalbio")
+    again = RiskModel.load(tmp_path / "model.vocalbio")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert len(training.members(again.network_)) == 3
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_training_goes_on_with_new_speakers(networks: int, tmp_path: Path) -> None:
+    X, y, speakers = make_cohort()
+    new, y_new, new_speakers = make_cohort(seed=1)
+    new_speakers = np.char.replace(new_speakers, "S", "N")
+    new["voice__jitter"] = 0.06 - new["voice__jitter"]  # another microphone: what told class 2 is turned round
+    model = quick(interval_folds=3, n_networks=networks).fit(X, STRESS[y], groups=speakers)
+    model.save(tmp_path / "first.vocalbio", licence="research only")
+    first, model = model, RiskModel.load(tmp_path / "first.vocalbio")
+    test, y_test, _ = make_cohort(seed=2)
+    test["voice__jitter"] = 0.06 - test["voice__jitter"]
+    before = uar(STRESS[y_test], model.predict(test))
+    assert model.fit_more(new, STRESS[y_new], groups=new_speakers) is model
+    assert uar(STRESS[y_test], model.predict(test)) > before + 0.1
+    assert model.scaling_.arrays()["centre"].tolist() == first.scaling_.arrays()["centre"].tolist()
+    assert len(model.held_out_codes_) == len(new)  # of the new cohort alone
+    cohort = model.manifest_["training"]
+    assert (cohort["n_recordings"], cohort["n_speakers"], cohort["licence"]) == (240, 40, "research only")
+    assert [part["n_speakers"] for part in cohort["cohorts"]] == [20, 20]
+    assert cohort["classes"] == dict.fromkeys(sorted(STRESS), 80)
+    model.save(tmp_path / "second.vocalbio")
+    again = RiskModel.load(tmp_path / "second.vocalbio")
+    np.testing.assert_array_equal(again.predict_interval(test), model.predict_interval(test))
+    with pytest.raises(LeakageError, match=r"heard in training already: N00, N01.*\(speakers: 20\)"):
+        again.fit_more(new, STRESS[y_new], groups=new_speakers)
+
+
+def test_going_on_with_a_plain_array_keeps_what_is_known_of_columns(cohort: Any, tmp_path: Path) -> None:
+    X, y, speakers = cohort
+    model = quick(epochs=1).fit(X, STRESS[y], groups=speakers)
+    model.fit_more(X[COLUMNS].to_numpy(), STRESS[y], groups=np.char.replace(speakers, "S", "N"))
+    assert (model.manifest_["columns"], model.manifest_["extractor"]) == (COLUMNS, SETTINGS)
+    model.save(tmp_path / "model.vocalbio")
+    np.testing.assert_array_equal(
+        RiskModel.load(tmp_path / "model.vocalbio").predict_proba(X[COLUMNS[::-1]]), model.predict_proba(X)
+    )
+
+
+def test_going_on_starts_where_training_ended(cohort: Any) -> None:
+    X, y, speakers = cohort
+    new, y_new, _ = make_cohort(4, seed=1)
+    model = quick().fit(X, STRESS[y], groups=speakers)
+    before = [weight.copy() for weight in model.network_.get_weights()]
+    model.fit_more(new, STRESS[y_new], groups=["N" + str(k // 6) for k in range(24)], epochs=1)
+    fresh = quick(epochs=1).fit(new, STRESS[y_new], groups=np.arange(24) // 6)
+    moved = np.abs(model.network_.get_weights()[0] - before[0]).max()
+    assert 0 < moved < 0.02  # two steps of Adam at 1e-3
+    assert np.abs(fresh.network_.get_weights()[0] - before[0]).max() > 0.1
+
+
+def test_going_on_needs_new_speakers_known_columns_and_the_same_classes(cohort: Any) -> None:
+    X, y, speakers = cohort
+    others = np.char.replace(speakers, "S", "N")
+    model = quick(epochs=1).fit(X, STRESS[y], groups=speakers)
+    probabilities = model.predict_proba(X)
+    with pytest.raises(ParameterError, match="groups is None; going on with training takes speakers"):
+        model.fit_more(X, STRESS[y], groups=None)
+    with pytest.raises(LeakageError, match=r"heard in training already: S00 \(speakers: 1\)"):
+        model.fit_more(X, STRESS[y], groups=np.where(speakers == "S00", speakers, others))
+    with pytest.raises(ParameterError, match="1 missing"):
+        model.fit_more(X.drop(columns="voice__f0"), STRESS[y], groups=others)
+    with pytest.raises(ParameterError, match="holds no 'anxious'"):
+        model.fit_more(X[y < 2], STRESS[y[y < 2]], groups=others[y < 2])
+    two = quick("depression", epochs=1).fit(X, y == 1, groups=speakers)
+    with pytest.raises(ParameterError, match="y holds 'ill', 'well'; the model was fitted on False, True"):
+        two.fit_more(X, np.where(y == 1, "ill", "well"), groups=others)
+    with pytest.raises(ParameterError, match="epochs is 0"):
+        model.fit_more(X, STRESS[y], groups=others, epochs=0)
+    np.testing.assert_array_equal(model.predict_proba(X), probabilities)
+    with pytest.warns(VocalbioWarning, match="without groups"):
+        unknown = quick(epochs=1).fit(X, STRESS[y])
+    with pytest.raises(ParameterError, match="the model was fitted without groups"):
+        unknown.fit_more(X, STRESS[y], groups=others)
+
+
+def test_class_weights_may_be_given_by_label() -> None:
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(400) % 10 == 0, "ill", "well")
+    X = rng.normal(size=(400, 4)) + 1.0 * (y == "ill")[:, None] * [1, 0, 0, 0]
+    speakers = np.arange(400) // 10
+    named = quick("depression", class_weight={"ill": 5.0, "well": 5 / 9}).fit(X, y, groups=speakers)
+    balanced = quick("depression", class_weight="balanced").fit(X, y, groups=speakers)
+    np.testing.assert_allclose(named.predict_proba(X), balanced.predict_proba(X), atol=1e-4)
+    halfway = quick("depression", class_weight={"ill": 2.0}).fit(X, y, groups=speakers)
+    plain = quick("depression").fit(X, y, groups=speakers)
+    shares = [(model.predict(X) == "ill").mean() for model in (plain, halfway, balanced)]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[2]
+
+
+# The cohort -----------------------------------------------------------------------------------------------
+
+
+def test_speakers_are_kept_as_hashes_for_those_who_check_for_leaks(cohort: Any) -> None:
+    X, y, speakers = cohort
+    kept = quick(epochs=1).fit(X, STRESS[y], groups=speakers).manifest_["training"]["speakers"]
+    assert kept == sorted(hashlib.sha256(name.encode()).hexdigest()[:16] for name in set(speakers))
+    assert quick(epochs=1).fit(X, STRESS[y], groups=np.arange(120) // 6).manifest_["training"]["speakers"] == sorted(
+        hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(20)
+    )
+
+
+def test_few_of_the_cohorts_kind_and_all_of_another_are_called_unlike_it() -> None:
+    rng = np.random.default_rng(0)
+    rows, speakers = rng.normal(size=(300, 30)), np.repeat(np.arange(30), 10)
+    rows += rng.normal(size=(30, 30))[speakers]  # speakers differ, and so do their recordings
+    names = [f"voice__{number}" for number in range(30)]
+    inputs = Inputs(rows, None, np.ones(300, bool), names, None)
+    scaling = Scaling.fit(rows, names)
+    likeness = Likeness.fit(inputs, scaling, speakers)
+    new = rng.normal(size=(500, 30)) + rng.normal(size=(500, 30))
+    flagged = [likeness.doubt(row[None], names, scaling) is not None for row in new]
+    assert np.mean(flagged) < 0.04
+    new[:, 7] += 40
+    reasons = [likeness.doubt(row[None] + 1.5, names, scaling) for row in new[:50]]
+    assert all(reason is not None and "most of all voice__7 (5.0 SD)" in reason for reason in reasons)
+
+
+def test_a_training_recording_is_measured_against_the_other_speakers_alone(rng: np.random.Generator) -> None:
+    rows, speakers = rng.normal(size=(12, 3)), np.repeat(["a", "b", "c"], 4)
+    names = ["voice__x", "voice__y", "voice__z"]
+    inputs = Inputs(rows, None, np.ones(12, bool), names, None)
+    found = Likeness.fit(inputs, Scaling.fit(rows, names), speakers).distances
+    expected = []
+    for row, speaker in zip(rows, speakers, strict=True):
+        others = rows[speakers != speaker]
+        z = np.clip((row - others.mean(axis=0)) / others.std(axis=0), -5, 5)
+        expected.append(np.sqrt(np.mean(z**2)))
+    np.testing.assert_allclose(found, np.sort(expected))
 
 
 # Files ---------------------------------------------------------------------------------------------------
@@ -583,7 +815,10 @@ def test_files_that_are_not_a_model_are_refused_in_words(fitted: RiskModel, tmp_
             RiskModel.load(pack(tmp_path / "lacking", {k: v for k, v in contents.items() if k != name}))
     manifest = json.loads(contents["manifest.json"])
     for change, message in (
-        ({"format": 99}, "has format 99; this vocalbio reads up to 1: pip install"),
+        ({"format": 1}, "of vocalbio 0.1, whose probabilities were not calibrated.*Fit the model anew"),
+        ({"model": "SeverityModel"}, "holds a SeverityModel; load it with SeverityModel.load"),
+        ({"calibrated": False}, "garbles an entry"),
+        ({"format": 99}, "has format 99; this vocalbio reads format 2: pip install"),
         ({"condition": "mania"}, "garbles an entry"),
         ({"parameters": {"colour": 1}}, "garbles an entry"),
         ({"parameters": "x"}, "garbles an entry"),
@@ -700,6 +935,56 @@ def test_an_answer_says_how_sure_it_is_and_what_makes_it_doubtful(by_pitch: Risk
         assert text in str(answer)
 
 
+def problems(value: Any, schema: dict[str, Any], path: str = "answer") -> list[str]:
+    """What of `value` breaks the schema, for the keywords that ours uses; any other keyword is a problem itself."""
+    kinds = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int, "null": type(None)}
+    told = {"$schema", "title", "description"}
+    known = told | {"type", "enum", "properties", "additionalProperties", "required", "items", "minItems", "maxItems"}
+    found = [f"{path}: keyword {key}" for key in schema.keys() - known - {"minimum", "maximum", "minLength"}]
+    if "type" in schema:
+        allowed = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        if isinstance(value, bool) or not any(isinstance(value, kinds[kind]) for kind in allowed):
+            return [*found, f"{path}: {value!r} is no {allowed}"]
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{path}: {value!r} is none of {schema['enum']}")
+    if isinstance(value, dict):
+        found += [f"{path}: no {key}" for key in schema.get("required", []) if key not in value]
+        for key, entry in value.items():
+            rule = schema.get("properties", {}).get(key, schema.get("additionalProperties", {}))
+            found += [f"{path}: {key} is unknown"] if rule is False else problems(entry, rule, f"{path}.{key}")
+    elif isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            found.append(f"{path}: {len(value)} items")
+        for entry in value:
+            found += problems(entry, schema.get("items", {}), f"{path}[]")
+    elif isinstance(value, str):
+        found += [f"{path}: too short"] if len(value) < schema.get("minLength", 0) else []
+    elif value is not None and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        found.append(f"{path}: {value} out of bounds")
+    return found
+
+
+def test_answers_keep_the_published_schema(by_pitch: RiskModel) -> None:
+    audio = FeatureExtractor(["voice"]).transform([voice(100 + 20 * i) for i in range(8)])
+    silence = Recording(np.zeros(16_000), 16_000, file="silence.wav")
+    answers = by_pitch.score_audio([voice(190), silence])
+    with pytest.warns(VocalbioWarning, match="without groups"):
+        answers += quick("depression", epochs=1).fit(audio, np.arange(8) > 3).score_audio([voice(120)])
+    apnea = np.array(["normal", "snore", "apnea"])[np.arange(8) % 3]
+    answers += quick("apnea", epochs=1).fit(audio, apnea, groups=np.arange(8)).score_audio([voice(120)])
+    answers += (
+        SeverityModel(preset="small", epochs=1)
+        .fit(audio, np.arange(8.0), groups=np.arange(8))
+        .score_audio([voice(120), silence])
+    )
+    for answer in answers:
+        assert problems(answer.to_dict(), answer_schema()) == []
+    broken = answers[0].to_dict()
+    broken["probability"]["sad"] = 1.5
+    del broken["label"]
+    assert len(problems(broken | {"diagnosis": "ill"}, answer_schema())) == 3
+
+
 def test_stress_is_high_above_the_threshold_and_not_on_it(by_pitch: RiskModel) -> None:
     model = pickle.loads(pickle.dumps(by_pitch))
     assert model.threshold_ == 70
@@ -709,16 +994,62 @@ def test_stress_is_high_above_the_threshold_and_not_on_it(by_pitch: RiskModel) -
     assert model.score_audio(voice(290)).label == "High"
 
 
-def test_depression_is_high_risk_from_the_threshold_up(cohort: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y, speakers = cohort
-    model = quick("depression", epochs=1).fit(X, y == 1, groups=speakers)
-    model.extractor = FeatureExtractor(["spectral"])
+def test_depression_is_high_risk_from_the_threshold_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = FeatureExtractor(["spectral"]).transform([voice(100 + 20 * i) for i in range(6)])
+    model = quick("depression", epochs=1, least_voiced_s=0.0).fit(X, np.arange(6) > 2, groups=np.arange(6))
     for p, label, predicted in ((0.5, "High Risk", True), (np.nextafter(0.5, 0), "Low Risk", False)):
         proba = np.array([[1 - p, p]])
-        monkeypatch.setattr(model, "predict_proba", lambda _, proba=proba: proba)
-        monkeypatch.setattr(model, "_probability", lambda _, proba=proba: proba[0])
-        assert model.score_audio(voice(110)).label == label
+        monkeypatch.setattr(model, "_find", lambda _, proba=proba: proba)
+        answer = model.score_audio(voice(110))
+        assert (answer.label, answer.threshold) == (label, 0.5)
         assert model.predict(X[:1]).tolist() == [predicted]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "label"),
+    [((0.2, 0.8), "indeterminate"), ((0.3, 0.7), "High Risk"), ((0.51, 1.0), "High Risk"), ((0.0, 0.45), "Low Risk")],
+)
+def test_an_interval_that_is_wide_and_holds_the_threshold_says_nothing(
+    cohort: Any, monkeypatch: pytest.MonkeyPatch, bounds: tuple[float, float], label: str
+) -> None:
+    X, y, speakers = cohort
+    model = quick("depression", epochs=1, interval_folds=2).fit(X, y == 1, groups=speakers)
+    low, high = bounds
+    monkeypatch.setattr(model, "_bounds", lambda _: np.array([[(1 - high, 1 - low), (low, high)]]))
+    p = (low + high) / 2
+    verdict = model._verdict(np.array([1 - p, p + 1e-9]))
+    assert ("indeterminate" if verdict.undecided else verdict.label) == label
+    if verdict.undecided:
+        assert "P(True) may be anything from 0.20 to 0.80: the threshold of 0.5 lies between" in verdict.undecided
+
+
+def test_too_little_voice_gives_numbers_but_no_label(by_pitch: RiskModel) -> None:
+    model = pickle.loads(pickle.dumps(by_pitch)).set_params(least_voiced_s=5.0)
+    answer, before = model.score_audio(voice(290)), by_pitch.score_audio(voice(290))
+    assert before.label != "indeterminate"
+    assert (answer.label, answer.probability) == ("indeterminate", before.probability)
+    assert re.match(r"\d\.\d s of voice are too little for a label; 5 s are the least", answer.reasons[0])
+    assert RiskModel("depression").least_voiced_s is None
+
+
+def test_windows_of_a_recording_are_joined_by_their_mean_log_odds() -> None:
+    y = np.repeat([False, True], 4)
+    extractor = FeatureExtractor(["spectral"], window_s=1.0)
+    X = extractor.transform([voice(110 + 60 * c + 2 * i, 3.0) for i, c in enumerate(y)])
+    model = quick("depression", epochs=5).fit(X, np.repeat(y, 3), groups=np.repeat(np.arange(8) % 4, 3))
+    answers = model.score_audio([voice(120, 3.0), voice(150, 3.0)])
+    for answer, f0 in zip(answers, (120, 150), strict=True):
+        windows = model.predict_proba(extractor.transform([voice(f0, 3.0)]))[:, 1]
+        odds = np.exp(np.mean(np.log(windows / (1 - windows))))
+        assert answer.probability["True"] == pytest.approx(odds / (1 + odds), rel=1e-4)
+
+
+def test_a_voice_unlike_all_of_training_is_doubted_by_name(by_pitch: RiskModel) -> None:
+    familiar, strange = by_pitch.score_audio([voice(190), voice(500)])
+    assert not any("unlike the training cohort" in reason for reason in familiar.reasons)
+    [doubt] = [reason for reason in strange.reasons if "unlike the training cohort" in reason]
+    assert "voice__f0_m" in doubt
+    assert "SD)" in doubt
 
 
 def test_voice_in_overlapping_windows_is_counted_once() -> None:
@@ -726,7 +1057,7 @@ def test_voice_in_overlapping_windows_is_counted_once() -> None:
     extractor = FeatureExtractor(["spectral"], window_s=2.0, hop_s=0.5)
     X = Sequences.from_table(extractor.transform([voice(110 + 120 * c + 2 * i) for i, c in enumerate(y)]))
     model = quick("depression", network="bilstm", epochs=1).fit(X, y, groups=np.arange(8) % 4)
-    [heard] = [reason for reason in model.score_audio(voice(115, 8.0)).reasons if "s of voice" in reason]
+    [heard] = [reason for reason in model.score_audio(voice(115, 8.0)).reasons if "are advised" in reason]
     assert 7 < float(heard.split()[1]) <= 8
 
 
@@ -753,7 +1084,9 @@ def test_a_sequence_model_answers_for_a_recording(tmp_path: Path) -> None:
     extractor = FeatureExtractor(["voice"], window_s=1.0)
     X = extractor.transform([voice(110 + 120 * c + 2 * i) for i, c in enumerate(y)])
     columns = [c for c in X if c.startswith("quality__")] + ["voice__f0_mean_hz", "voice__f0_median_hz"]
-    model = quick("depression", network="bilstm").fit(Sequences.from_table(X[columns]), y, groups=np.arange(16) % 8)
+    model = quick("depression", network="bilstm", least_voiced_s=0).fit(
+        Sequences.from_table(X[columns]), y, groups=np.arange(16) % 8
+    )
     model.save(tmp_path / "model.vocalbio")
     answers = RiskModel.load(tmp_path / "model.vocalbio").score_audio([voice(115, 3.0), voice(245)])
     assert [answer.label for answer in answers] == ["Low Risk", "High Risk"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vocalbio.datasets import check_disjoint, speaker_folds
+from vocalbio.datasets.splits import checked_folds, official_folds
 from vocalbio.errors import LeakageError, ParameterError
 
 SPEAKERS = np.repeat([f"S{number:02}" for number in range(12)], 5)
@@ -65,3 +66,62 @@ def test_a_leak_names_the_speakers_but_a_few() -> None:
         check_disjoint(["Ann", "Bob"], ["Bob", "Bob", "Cem"])
     with pytest.raises(LeakageError, match=r"S00, S01, S02, S03, S04, … \(speakers: 12\)"):
         check_disjoint(SPEAKERS, SPEAKERS)
+
+
+def test_an_official_split_is_trained_on_train_and_dev_and_tested_on_test() -> None:
+    people = np.array(list("aabbccdd"))
+    ((train, test),) = official_folds(["Train", "train", "dev", "dev", "test", "test", "training", "training"], people)
+    assert people[train].tolist() == list("aabbdd")
+    assert people[test].tolist() == list("cc")
+    ((train, test),) = official_folds(["train"] * 6 + ["devel"] * 2, people)
+    assert people[test].tolist() == list("dd")  # without a test part the dev part is judged
+
+
+def test_other_names_of_an_official_split_are_folds_that_take_turns() -> None:
+    folds = official_folds(np.repeat(["one", "two", "three"], 20), SPEAKERS)
+    assert [np.unique(SPEAKERS[test]).tolist() for _, test in folds] == [
+        ["S00", "S01", "S02", "S03"],
+        ["S04", "S05", "S06", "S07"],
+        ["S08", "S09", "S10", "S11"],
+    ]
+    assert all(len(train) == 40 for train, _ in folds)
+
+
+def test_a_mask_is_a_side_of_a_fold_too() -> None:
+    ((train, test),) = checked_folds([(SPEAKERS < "S06", SPEAKERS >= "S06")], SPEAKERS)
+    assert train.tolist() == list(range(30))
+    assert test.tolist() == list(range(30, 60))
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (["train", "test"], r"the split has shape \(2,\) and groups \(3,\)"),
+        (["train", None, "test"], r"missing \(NaN or None\) for 1 rows"),
+        (["train", "train", "train"], "fold 1 has 0 rows to train on|fold 1 has 3 rows to train on and 0 to test"),
+        (["only", "only", "only"], "fold 1 has 0 rows to train on and 3 to test"),
+    ],
+)
+def test_an_official_split_that_cannot_be_used_is_refused_in_words(split: list[str], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        official_folds(split, ["a", "b", "c"])
+
+
+def test_an_official_split_that_leaks_is_refused() -> None:
+    with pytest.raises(LeakageError, match="at once: b"):
+        official_folds(["train", "train", "test"], ["a", "b", "b"])
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([], "the split has no fold"),
+        ([([0], [1]), ([2], [1])], "1 rows are tested more than once"),
+        ([([0], [7])], "fold 1 is no pair of positions of the 3 rows"),
+        ([5], "fold 1 is no pair"),
+        ([([], [1])], "fold 1 is no pair|fold 1 has 0 rows"),
+    ],
+)
+def test_folds_that_are_none_are_refused_in_words(folds: list[object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        checked_folds(folds, ["a", "b", "c"])

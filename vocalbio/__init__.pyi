@@ -2,6 +2,7 @@
 
 from . import conditions as conditions
 from . import datasets as datasets
+from . import encoders as encoders
 from . import figures as figures
 from . import metrics as metrics
 from . import networks as networks
@@ -21,6 +22,7 @@ from .extract import describe_columns as describe_columns
 from .extract import errors as errors
 from .extract import extract_features as extract_features
 from .extract import extract_frames as extract_frames
+from .features.embedding import Embedding as Embedding
 from .features.family import Family as Family
 from .features.family import Frames as Frames
 from .features.prosody import Prosody as Prosody
@@ -28,5 +30,6 @@ from .features.spectral import Spectral as Spectral
 from .features.voice import Voice as Voice
 from .risk import Answer as Answer
 from .risk import RiskModel as RiskModel
+from .risk import SeverityModel as SeverityModel
 
 __version__: str

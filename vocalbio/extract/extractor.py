@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,19 @@ from vocalbio import __version__
 from vocalbio.audio import Recording, load_audio
 from vocalbio.errors import AudioError, ParameterError
 from vocalbio.extract.requests import Request, parse_audio
-from vocalbio.extract.rows import QUALITY, SHORTEST_S, Plan, Row, family_name, measure_request, prepare
+from vocalbio.extract.rows import (
+    QUALITY,
+    SHORTEST_S,
+    Plan,
+    Row,
+    add_batched,
+    family_name,
+    measure_request,
+    prepare,
+    speech_of,
+)
 from vocalbio.extract.table import QUALITY_PREFIX, is_feature, make_table
+from vocalbio.features.embedding import Embedding
 from vocalbio.features.family import Family, FamilyLike, Frames
 from vocalbio.features.prosody import Prosody
 from vocalbio.features.spectral import Spectral
@@ -22,7 +34,12 @@ from vocalbio.features.voice import Voice
 
 __all__ = ["FeatureExtractor", "extract_features", "extract_frames"]
 
-FAMILIES: dict[str, type[Family]] = {"prosody": Prosody, "voice": Voice, "spectral": Spectral}
+FAMILIES: dict[str, type[Family]] = {
+    "prosody": Prosody,
+    "voice": Voice,
+    "spectral": Spectral,
+    "embedding": Embedding,
+}
 
 
 def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
@@ -36,6 +53,8 @@ def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
         if isinstance(family, str):
             if family not in FAMILIES:
                 raise ParameterError(f"family {family!r} is unknown; expected one of {', '.join(FAMILIES)}")
+            if FAMILIES[family] is Embedding:
+                raise ParameterError("family 'embedding' needs an encoder: Embedding('facebook/wav2vec2-base', layer=7)")
             family = FAMILIES[family]()
         if isinstance(family, type) or not isinstance(family, FamilyLike):
             raise ParameterError(f"family {family!r} has no names or extract(recording); see vocalbio.Family")
@@ -143,11 +162,21 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         plan = self._plan()
         requests = parse_audio(X)
+        batched = [(n, f) for n, f in enumerate(plan.families) if hasattr(f, "extract_many")]
+        for _, family in batched:
+            if hasattr(family, "load"):
+                family.load()  # what cannot be loaded is told before hours of other work
+        # encoders use every core by themselves, so they come after the workers, not beside them
+        others = replace(plan, families=tuple(f for f in plan.families if not hasattr(f, "extract_many")))
         rows: list[Row] = []
         with _bar(len(requests), self.progress) as bar:
-            for measured in _parallel(requests, plan, self.n_jobs):
+            for measured in _parallel(requests, others, self.n_jobs):
                 rows += measured
                 bar.update()
+        for place, family in batched:
+            found = (entry for request in requests for entry in speech_of(request, plan))
+            with _bar(len(rows), self.progress, f"Encoding {family_name(family)}", "row") as bar:
+                add_batched(rows, found, family, place, bar.update)
         rows.sort(key=lambda row: row.position)  # stable: windows stay in the order of time
         names = self.get_feature_names_out()
         table = make_table(rows, [name for name in names if is_feature(name)], self._provenance())
@@ -182,8 +211,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         plan = self._plan()
         families = []
         for prefix, family in resolve_families(self.families):
-            if type(family) is FAMILIES.get(prefix):
-                families.append({"family": prefix, **family.settings()})
+            kind = getattr(family, "kind", prefix)
+            if isinstance(family, Family) and type(family) is FAMILIES.get(kind):
+                families.append({"family": kind, **family.settings()})
             else:
                 settings = family.settings() if hasattr(family, "settings") else {}
                 made_by = f"{type(family).__module__}.{type(family).__qualname__}"
@@ -261,12 +291,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return True
 
 
-def _bar(total: int, progress: bool | None) -> Any:
+def _bar(total: int, progress: bool | None, what: str = "Extracting features", unit: str = "file") -> Any:
     from tqdm.auto import tqdm
 
     if progress is None:
         progress = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=total, desc="Extracting features", unit="file", disable=not progress, delay=1.0)
+    return tqdm(total=total, desc=what, unit=unit, disable=not progress, delay=1.0)
 
 
 def _parallel(requests: Sequence[Request], plan: Plan, n_jobs: int | None) -> Iterator[list[Row]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from vocalbio.features.family import SAMPLING_RATE_HZ, FamilyLike, Measured
 from vocalbio.quality import QUALITY_COLUMNS, measure_quality
 from vocalbio.segments import speech_only
 
-__all__ = ["SHORTEST_S", "Plan", "Row", "measure_request", "prepare"]
+__all__ = ["SHORTEST_S", "Plan", "Row", "add_batched", "measure_request", "prepare", "speech_of"]
 
 SHORTEST_S = 0.5
 """Below this openSMILE writes zeros and Praat has too few periods: no number would mean anything."""
@@ -27,6 +28,9 @@ SILENT = 1 / 32768
 """Below one 16-bit step nothing is left of a signal in openSMILE."""
 QUIET = 0.01
 """Below this peak (-40 dB) 16 bits are so few steps that openSMILE misses voicing."""
+
+BUFFER_S = 1200.0
+"""Audio held at once for families that are measured in batches: 77 MB."""
 
 QUALITY = ("ok", *(name for name, _, _ in QUALITY_COLUMNS))
 
@@ -91,28 +95,70 @@ def measure_request(request: Request, plan: Plan) -> list[Row]:
     AudioError
         At the first recording that cannot be read, if ``plan.on_error`` is ``"raise"``.
     """
+    return [
+        _failed(found, position, request.label, start_s, end_s, plan)
+        if isinstance(found, AudioError)
+        else _measure(found, position, request.label, plan)
+        for position, start_s, end_s, found in _recordings(request, plan)
+    ]
+
+
+def speech_of(request: Request, plan: Plan) -> Iterator[tuple[Recording | None, str | None]]:
+    """
+    Recordings for the families that are measured in batches, one for each row of `measure_request`.
+
+    Parameters
+    ----------
+    request : Request
+    plan : Plan
+
+    Yields
+    ------
+    recording : Recording or None
+        Prepared, without its pauses if the plan says so; None where the row has nothing to measure.
+    reason : str or None
+        Why not, where `measure_request` does not tell already.
+    """
+    for _, _, _, found in _recordings(request, plan):
+        try:
+            prepared = None if isinstance(found, AudioError) else prepare(found)
+        except AudioError:
+            prepared = None
+        if prepared is None or _unusable(prepared):
+            yield None, None
+            continue
+        speech = speech_only(prepared) if plan.speech_only else prepared
+        reason = _too_little(speech)
+        yield (speech, None) if reason is None else (None, reason)
+
+
+def _recordings(
+    request: Request, plan: Plan
+) -> Iterator[tuple[int, float, float | None, Recording | AudioError]]:
+    """Position, start, end, and what is there, of every row; whole files in windows in constant memory."""
+    if hasattr(request.source, "seek"):
+        request.source.seek(0)
     if request.spans == [(0.0, None)] and plan.window_s is not None:
-        return list(_windows(request.source, request.positions[0], request, plan, 0.0))  # in constant memory
-    rows = []
-    for number, result in cut_audio(request.source, request.spans):
+        yield from _windows(request.source, request.positions[0], plan, 0.0)
+        return
+    for number, found in cut_audio(request.source, request.spans):
         position, (start_s, end_s) = request.positions[number], request.spans[number]
-        if isinstance(result, AudioError):
-            rows.append(_failed(result, position, request.label, start_s, end_s, plan))
-        elif plan.window_s is None:
-            rows.append(_measure(result, position, request.label, plan))
+        if isinstance(found, AudioError) or plan.window_s is None:
+            yield position, start_s, end_s, found
         else:
-            rows.extend(_windows(result, position, request, plan, start_s))
-    return rows
+            yield from _windows(found, position, plan, start_s)
 
 
-def _windows(source: object, position: int, request: Request, plan: Plan, start_s: float) -> Iterator[Row]:
+def _windows(
+    source: object, position: int, plan: Plan, start_s: float
+) -> Iterator[tuple[int, float, float | None, Recording | AudioError]]:
     windows = window_audio(source, plan.window_s, plan.hop_s, SAMPLING_RATE_HZ)  # type: ignore[arg-type]
     try:
         for window in windows:
+            yield position, window.start_s, window.end_s, window
             start_s = window.end_s
-            yield _measure(window, position, request.label, plan)
     except AudioError as error:
-        yield _failed(error, position, request.label, start_s, None, plan)
+        yield position, start_s, None, error
 
 
 def prepare(recording: Recording) -> Recording:
@@ -197,12 +243,8 @@ def _extract(family: FamilyLike, recording: Recording, plan: Plan) -> tuple[np.n
     stage = family_name(family)
     size = len(family.names)
     nothing = np.full(size, np.nan)
-    if recording.duration_s < SHORTEST_S:
-        return (
-            nothing,
-            [(stage, f"only {recording.duration_s:.2f} s of speech; {SHORTEST_S} s are needed")],
-            False,
-        )
+    if reason := _too_little(recording):
+        return nothing, [(stage, reason)], False
     try:
         measured = family.extract(recording)
         if not isinstance(measured, Measured):
@@ -213,13 +255,67 @@ def _extract(family: FamilyLike, recording: Recording, plan: Plan) -> tuple[np.n
         if plan.on_error == "raise":
             raise
         return nothing, [(stage, f"{type(error).__name__}: {error}")], True
+    return *_checked(measured, stage, size), False
+
+
+def _checked(measured: Measured, stage: str, size: int) -> tuple[np.ndarray, list[tuple[str, str]]]:
     values, reasons = measured.values, [(stage, reason) for reason in measured.reasons]
     if values.shape != (size,):
         raise ParameterError(f"family {stage!r} returned shape {values.shape}; expected ({size},), one a name")
     if np.isinf(values).any():
         values = np.where(np.isinf(values), np.nan, values)
         reasons.append((stage, "infinite values were made NaN"))
-    return values, reasons, False
+    return values, reasons
+
+
+def _too_little(speech: Recording) -> str | None:
+    if speech.duration_s < SHORTEST_S:
+        return f"only {speech.duration_s:.2f} s of speech; {SHORTEST_S} s are needed"
+    return None
+
+
+def add_batched(
+    rows: Sequence[Row], found: Iterable[tuple[Recording | None, str | None]], family: FamilyLike, place: int, advance: Any
+) -> None:
+    """
+    Measure a family that works on many recordings at once, and put its numbers into the rows.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    found : iterable of (recording, reason)
+        From `speech_of`, one a row.
+    family : FamilyLike
+        With ``extract_many``.
+    place : int
+        Where it stands among the families.
+    advance : callable
+        Told the number of rows that are done.
+    """
+    stage, size = family_name(family), len(family.names)
+    waiting: list[tuple[Row, Recording]] = []
+
+    def flush() -> None:
+        measured = family.extract_many([recording for _, recording in waiting], advance)  # type: ignore[attr-defined]
+        for (row, _), numbers in zip(waiting, measured, strict=True):
+            row.features[place], notes = _checked(numbers, stage, size)
+            row.notes += notes
+        waiting.clear()
+
+    held_s = 0.0
+    for row, (recording, reason) in zip(rows, found, strict=True):
+        row.features.insert(place, np.full(size, np.nan))
+        if recording is None:
+            row.notes += [(stage, reason)] if reason else []
+            advance(1)
+            continue
+        waiting.append((row, recording))
+        held_s += recording.duration_s
+        if held_s > BUFFER_S:
+            flush()
+            held_s = 0.0
+    if waiting:
+        flush()
 
 
 def family_name(family: FamilyLike) -> str:

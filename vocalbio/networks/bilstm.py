@@ -1,4 +1,4 @@
-"""A bidirectional LSTM: a sequence of segments in, class probabilities out."""
+"""A bidirectional LSTM: a sequence of segments in, class probabilities or a severity out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ __all__ = ["build_bilstm"]
 
 
 def build_bilstm(
-    n_features: int, n_outputs: int = 1, *, preset: str = "published", seed: int | None = None
+    n_features: int,
+    n_outputs: int = 1,
+    *,
+    preset: str = "published",
+    loss: str = "cross_entropy",
+    seed: int | None = None,
 ) -> keras.Model:
     """
     Build and compile a bidirectional LSTM for sequences of standardised features.
@@ -35,15 +40,18 @@ def build_bilstm(
         ``"small"``: one bidirectional layer of 16 units, dropout 0.3, averaged over the segments; Adam with
         learning rate 1e-3. For tens to hundreds of recordings: the average gives every segment a way to the
         output of its own, so that little has to be learnt about order.
+    loss : {"cross_entropy", "mse", "ccc"}
+        ``"cross_entropy"`` for classes; ``"mse"`` (squared error) and ``"ccc"`` (one minus the concordance
+        correlation of a batch) for a severity: one linear output, shape (batch, 1).
     seed : int, optional
         Fixes the weights and the dropout. The caller's own random generators are never touched.
 
     Returns
     -------
     keras.Model
-        Compiled: Adam, cross-entropy, accuracy, AUC. Two inputs, ``[values, mask]``: values of shape (batch,
-        n_segments, n_features), and mask of bool and shape (batch, n_segments), which is True for segments
-        that exist. `vocalbio.datasets.Sequences.padded` makes both.
+        Compiled: Adam, the loss, accuracy and AUC (classes) or absolute error (severity). Two inputs,
+        ``[values, mask]``: values of shape (batch, n_segments, n_features), and mask of bool and shape (batch,
+        n_segments), which is True for segments that exist. `vocalbio.datasets.Sequences.padded` makes both.
 
     Raises
     ------
@@ -72,7 +80,7 @@ def build_bilstm(
     >>> network([np.zeros((2, 5, 4)), np.ones((2, 5), bool)]).shape
     TensorShape([2, 1])
     """
-    check_network(n_features, n_outputs, preset)
+    check_network(n_features, n_outputs, preset, loss)
     seed_of = seeds(seed)
     with required_for("building a network", "tensorflow"):
         import keras
@@ -111,4 +119,4 @@ def build_bilstm(
             layer = both_ways(128, f"lstm_{number}", sequences=number < 3, dropout=0.2)
             hidden = layer(hidden, mask=mask)
         learning_rate = 1e-4
-    return attach_output([values, mask], hidden, n_outputs, learning_rate, next(seed_of))
+    return attach_output([values, mask], hidden, n_outputs, learning_rate, next(seed_of), loss)

@@ -1,4 +1,4 @@
-"""A network of dense layers: one row of features in, class probabilities out."""
+"""A network of dense layers: one row of features in, class probabilities or a severity out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ __all__ = ["build_dense"]
 
 
 def build_dense(
-    n_features: int, n_outputs: int = 1, *, preset: str = "published", seed: int | None = None
+    n_features: int,
+    n_outputs: int = 1,
+    *,
+    preset: str = "published",
+    loss: str = "cross_entropy",
+    seed: int | None = None,
 ) -> keras.Model:
     """
     Build and compile a dense network for standardised features.
@@ -30,13 +35,16 @@ def build_dense(
         ``"published"``: Dense 512 ReLU, batch normalisation, dropout 0.4, Dense 256 ReLU, dropout 0.3,
         Dense 64 ReLU; Adam with learning rate 1e-4. For thousands of recordings.
         ``"small"``: see the notes.
+    loss : {"cross_entropy", "mse", "ccc"}
+        ``"cross_entropy"`` for classes; ``"mse"`` (squared error) and ``"ccc"`` (one minus the concordance
+        correlation of a batch) for a severity: one linear output, shape (batch, 1).
     seed : int, optional
         Fixes the weights and the dropout. The caller's own random generators are never touched.
 
     Returns
     -------
     keras.Model
-        Compiled: Adam, cross-entropy, accuracy, AUC.
+        Compiled: Adam, the loss, accuracy and AUC (classes) or absolute error (severity).
 
     Raises
     ------
@@ -60,7 +68,7 @@ def build_dense(
     >>> network.output_shape
     (None, 3)
     """
-    check_network(n_features, n_outputs, preset)
+    check_network(n_features, n_outputs, preset, loss)
     seed_of = seeds(seed)
     with required_for("building a network", "tensorflow"):
         import keras
@@ -79,11 +87,11 @@ def build_dense(
         hidden = layers.Dropout(0.2, seed=next(seed_of))(inputs)
         hidden = dense(64, l2=1e-3)(hidden)
         hidden = layers.Dropout(0.4, seed=next(seed_of))(hidden)
-        return attach_output(inputs, hidden, n_outputs, 1e-3, next(seed_of))
+        return attach_output(inputs, hidden, n_outputs, 1e-3, next(seed_of), loss)
     hidden = dense(512)(inputs)
     hidden = layers.BatchNormalization()(hidden)
     hidden = layers.Dropout(0.4, seed=next(seed_of))(hidden)
     hidden = dense(256)(hidden)
     hidden = layers.Dropout(0.3, seed=next(seed_of))(hidden)
     hidden = dense(64)(hidden)
-    return attach_output(inputs, hidden, n_outputs, 1e-4, next(seed_of))
+    return attach_output(inputs, hidden, n_outputs, 1e-4, next(seed_of), loss)

@@ -1,6 +1,7 @@
-"""RiskModel: from a table and labels to a fitted, saved, answering model."""
+"""RiskModel and SeverityModel: from a table and labels to a fitted, saved, answering model."""
 
-from vocalbio.risk.answer import Answer
-from vocalbio.risk.model import RiskModel
+from vocalbio.risk.answer import Answer, answer_schema
+from vocalbio.risk.classifier import RiskModel
+from vocalbio.risk.regressor import SeverityModel
 
-__all__ = ["Answer", "RiskModel"]
+__all__ = ["Answer", "RiskModel", "SeverityModel", "answer_schema"]

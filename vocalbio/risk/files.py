@@ -17,11 +17,11 @@ from vocalbio.errors import ModelFileError, ParameterError, required_for
 
 __all__ = ["keras_from_bytes", "keras_to_bytes", "read_model", "write_model"]
 
-FORMAT = 1
+FORMAT = 2
 MEMBERS = ("manifest.json", "model.keras", "arrays.npz")
 PARTS = {
     *("Functional", "InputLayer", "__keras_tensor__", "DTypePolicy"),
-    *("Dense", "Dropout", "BatchNormalization", "LSTM", "Bidirectional", "GlobalAveragePooling1D"),
+    *("Dense", "Dropout", "BatchNormalization", "LSTM", "Bidirectional", "GlobalAveragePooling1D", "Average"),
     *("GlorotUniform", "Orthogonal", "Zeros", "Ones", "L2"),
 }
 """All that a saved network may consist of; a new layer in `vocalbio.networks` is added here."""
@@ -130,7 +130,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes, dic
     Raises
     ------
     ModelFileError
-        If it is missing, not ours, damaged, or newer than this vocalbio.
+        If it is missing, not ours, damaged, or of another format than this vocalbio's.
     """
     path = Path(path)
     try:
@@ -149,6 +149,11 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes, dic
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if not isinstance(version, int) or version > FORMAT:
         raise ModelFileError(
-            f"{path} has format {version!r}; this vocalbio reads up to {FORMAT}: pip install -U vocalbio"
+            f"{path} has format {version!r}; this vocalbio reads format {FORMAT}: pip install -U vocalbio"
+        )
+    if version < FORMAT:
+        raise ModelFileError(
+            f"{path} has format {version}, of vocalbio 0.1, whose probabilities were not calibrated; this vocalbio "
+            f"reads format {FORMAT}. Fit the model anew, or read it with vocalbio 0.1"
         )
     return manifest, contents["model.keras"], arrays

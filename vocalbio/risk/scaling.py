@@ -72,10 +72,13 @@ class Scaling:
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Turn rows of shape (n_rows, n_features) into inputs of shape (n_rows, n_inputs), float32."""
-        missing = np.isnan(values)
-        inputs = np.hstack([np.where(missing, self.medians, values), missing[:, self.indicated]])
-        scaled = np.clip((inputs - self.centre) / self.spread, -LIMIT, LIMIT) * self.weight
+        scaled = np.clip((self.fill(values) - self.centre) / self.spread, -LIMIT, LIMIT) * self.weight
         return scaled.astype(np.float32)
+
+    def fill(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Put medians into gaps and indicators beside, shape (n_rows, n_inputs); nothing is scaled yet."""
+        missing = np.isnan(values)
+        return np.hstack([np.where(missing, self.medians, values), missing[:, self.indicated]])
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Plain arrays, for a file."""

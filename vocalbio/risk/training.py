@@ -1,8 +1,11 @@
-"""One network trained from one seed, and what it says of new samples."""
+"""Networks trained from one seed or from where they stand, and what they say of new samples."""
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +18,62 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["EPOCHS", "NETWORKS", "predict", "train"]
+__all__ = ["EPOCHS", "NETWORKS", "SCHEDULES", "Material", "Plan", "join", "members", "predict", "train"]
 
 NETWORKS = {"dense": build_dense, "bilstm": build_bilstm}
 EPOCHS = {"published": 120, "small": 80}
 """Passes over the training rows by preset: it learns slowly, or is small enough to have settled."""
+SCHEDULES = ("constant", "cosine")
 CHUNK = 256  # samples answered at once
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    How a network is trained.
+
+    Attributes
+    ----------
+    network, preset, loss : str
+        As in `vocalbio.networks`.
+    epochs : int
+        Passes over the samples.
+    horizon : int
+        Passes after which a falling learning rate would reach 0: `epochs`, or more if training ends early.
+    schedule : {"constant", "cosine"}
+    batch_size : int
+        Batches are of equal size, as near to it as the samples allow; what remains is left out of that epoch.
+    """
+
+    network: str
+    preset: str
+    loss: str
+    epochs: int
+    horizon: int
+    schedule: str
+    batch_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """
+    Samples as a network takes them.
+
+    Attributes
+    ----------
+    rows : ndarray of float32, shape (n_rows, n_inputs)
+        Samples, or the segments of all samples one after another.
+    lengths : ndarray of int, shape (n,), or None
+        Segments of each sample.
+    targets : ndarray of float, shape (n, n_outputs)
+    weights : ndarray of float, shape (n,)
+        Of each sample in the loss.
+    """
+
+    rows: NDArray[np.float32]
+    lengths: NDArray[np.int64] | None
+    targets: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 class _Bench:
@@ -38,6 +91,7 @@ class _Bench:
         self.model, self.lock = model, threading.Lock()
         model.optimizer.build(model.trainable_variables)
         self.fresh = [variable.numpy() for variable in model.optimizer.variables]
+        self.learning_rate = float(model.optimizer.learning_rate)
 
         # what is given by the caller, not captured, does not have to be compiled again for the next cohort
         @tf.function(reduce_retracing=True)
@@ -54,7 +108,12 @@ class _Bench:
                 loss += cost
             return loss / tf.cast(tf.shape(order)[0], tf.float32)
 
-        self.run = run
+        @tf.function(reduce_retracing=True)
+        def judge(inputs: Any, targets: Any, weights: Any) -> Any:
+            said = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+            return model.compute_loss(inputs, targets, said, weights)
+
+        self.run, self.judge = run, judge
 
 
 def _copy(values: Any, variables: Any) -> None:
@@ -63,22 +122,18 @@ def _copy(values: Any, variables: Any) -> None:
 
 
 @lru_cache(maxsize=16)
-def _bench(network: str, preset: str, n_inputs: int, n_outputs: int) -> _Bench:
-    return _Bench(NETWORKS[network](n_inputs, n_outputs, preset=preset, seed=0))
+def _bench(network: str, preset: str, loss: str, n_inputs: int, n_outputs: int) -> _Bench:
+    return _Bench(NETWORKS[network](n_inputs, n_outputs, preset=preset, loss=loss, seed=0))
 
 
 def train(
-    network: str,
-    preset: str,
-    rows: NDArray[np.float32],
-    lengths: NDArray[np.int64] | None,
-    codes: NDArray[np.int64],
-    n_classes: int,
-    *,
-    class_weight: str | None,
-    epochs: int | None,
-    batch_size: int,
+    plan: Plan,
+    material: Material,
     seed: int,
+    *,
+    start: keras.Model | None = None,
+    watched: Material | None = None,
+    patience: int | None = None,
     verbose: int = 0,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """
@@ -86,60 +141,108 @@ def train(
 
     Parameters
     ----------
-    network : {"dense", "bilstm"}
-    preset : {"published", "small"}
-    rows : ndarray of float32, shape (n_rows, n_inputs)
-        Samples, or the segments of all samples one after another.
-    lengths : ndarray of int, shape (n,), or None
-        Segments of each sample.
-    codes : ndarray of int, shape (n,)
-        Class of each sample.
-    n_classes : int
-    class_weight : {None, "balanced"}
-        Balanced: every class has the same weight in the loss, whatever its size.
-    epochs : int or None
-        None: what `EPOCHS` says of the preset.
-    batch_size : int
-        Batches are of equal size, as near to it as the samples allow; what remains is left out of that epoch.
+    plan : Plan
+    material : Material
     seed : int
         Decides weights, order and dropout. No generator but its own is touched.
+    start : keras.Model, optional
+        Trained weights to go on from; it stays as it is.
+    watched : Material, optional
+        Samples that are not trained on, whose loss is taken after each epoch.
+    patience : int, optional
+        End after so many epochs without a lower loss of `watched`.
     verbose : int
         0 quiet, else a progress bar.
 
     Returns
     -------
     network : keras.Model
+        As it is after the last epoch.
     history : dict of str to list of float
-        ``loss`` of every epoch.
+        ``loss`` of every epoch, and ``val_loss`` where something is watched.
     """
     with required_for("training a network", "tensorflow"):
         import tensorflow as tf
     from tqdm.auto import tqdm
 
-    n_outputs = 1 if n_classes == 2 else n_classes
-    trained = NETWORKS[network](rows.shape[1], n_outputs, preset=preset, seed=seed)
-    targets = codes[:, None] if n_outputs == 1 else np.eye(n_classes)[codes]
-    weights = np.ones(n_classes)
-    if class_weight == "balanced":
-        counts = np.bincount(codes, minlength=n_classes)
-        weights = len(codes) / (n_classes * np.maximum(counts, 1))
-    inputs = [tf.constant(array) for array in _inputs(rows, lengths)]
-    targets, weight_of_row = tf.constant(targets, tf.float32), tf.constant(weights[codes], tf.float32)
-
-    steps = -(-len(codes) // batch_size)
-    size = len(codes) // steps
+    n_inputs, (n, n_outputs) = material.rows.shape[1], material.targets.shape
+    trained = NETWORKS[plan.network](n_inputs, n_outputs, preset=plan.preset, loss=plan.loss, seed=seed)
+    if start is not None:
+        _copy([variable.numpy() for variable in start.weights], trained.weights)
+    inputs, targets, weights = _tensors(material)
+    steps = -(-n // plan.batch_size)
+    size = n // steps
     generator = np.random.default_rng(seed)
-    bench = _bench(network, preset, rows.shape[1], n_outputs)
-    history = []
+    bench = _bench(plan.network, plan.preset, plan.loss, n_inputs, n_outputs)
+    history: dict[str, list[float]] = {"loss": []} if watched is None else {"loss": [], "val_loss": []}
     with bench.lock:
         _copy(trained.variables, bench.model.variables)
         _copy(bench.fresh, bench.model.optimizer.variables)
-        passes = EPOCHS[preset] if epochs is None else epochs
-        for _ in tqdm(range(passes), desc="Training", unit="epoch", disable=not verbose):
-            order = generator.permutation(len(codes))[: steps * size].reshape(steps, size)
-            history.append(float(bench.run(tf.constant(order), inputs, targets, weight_of_row)))
+        for epoch in tqdm(range(plan.epochs), desc="Training", unit="epoch", disable=not verbose):
+            if plan.schedule == "cosine":
+                fraction = 0.5 * (1 + math.cos(math.pi * epoch / plan.horizon))
+                bench.model.optimizer.learning_rate.assign(bench.learning_rate * fraction)
+            order = generator.permutation(n)[: steps * size].reshape(steps, size)
+            history["loss"].append(float(bench.run(tf.constant(order), inputs, targets, weights)))
+            if watched is not None:
+                history["val_loss"].append(_loss(bench, watched))
+                if patience is not None and epoch - int(np.argmin(history["val_loss"])) >= patience:
+                    break
         _copy(bench.model.variables, trained.variables)
-    return trained, {"loss": history}
+    return trained, history
+
+
+def _tensors(material: Material) -> tuple[list[Any], Any, Any]:
+    import tensorflow as tf
+
+    inputs = [tf.constant(array) for array in _inputs(material.rows, material.lengths)]
+    return inputs, tf.constant(material.targets, tf.float32), tf.constant(material.weights, tf.float32)
+
+
+def _loss(bench: _Bench, material: Material) -> float:
+    """Mean loss of samples that are not trained on, in chunks."""
+    inputs, targets, weights = _tensors(material)
+    n = len(targets)
+    total = 0.0
+    for start in range(0, n, CHUNK):
+        part = slice(start, start + CHUNK)
+        loss = bench.judge([array[part] for array in inputs], targets[part], weights[part])
+        total += float(loss) * len(targets[part])
+    return total / n
+
+
+def join(networks: Sequence[keras.Model]) -> keras.Model:
+    """
+    Make one network of several: the mean of what they say.
+
+    Parameters
+    ----------
+    networks : sequence of keras.Model
+        Of the same shape.
+
+    Returns
+    -------
+    keras.Model
+        The network itself where there is only one.
+    """
+    if len(networks) == 1:
+        return networks[0]
+    import keras
+
+    parts = [
+        keras.Model(network.inputs, network.outputs, name=f"network_{number}")
+        for number, network in enumerate(networks)
+    ]
+    inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in networks[0].inputs]
+    said = [part(inputs if len(inputs) > 1 else inputs[0]) for part in parts]
+    said = [one[0] if isinstance(one, (list, tuple)) else one for one in said]
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], keras.layers.Average(name="mean")(said))
+
+
+def members(network: keras.Model) -> list[keras.Model]:
+    """Take the networks apart that `join` put together."""
+    found = [layer for layer in network.layers if layer.name.startswith("network_")]
+    return found or [network]
 
 
 def predict(network: keras.Model, rows: NDArray[np.float32], lengths: NDArray[np.int64] | None) -> NDArray[np.float64]:
@@ -150,22 +253,18 @@ def predict(network: keras.Model, rows: NDArray[np.float32], lengths: NDArray[np
     ----------
     network : keras.Model
     rows, lengths : ndarray
-        As in `train`.
+        As in `Material`.
 
     Returns
     -------
-    ndarray of float, shape (n, n_classes)
-        Probabilities, which add up to 1.
+    ndarray of float, shape (n, n_outputs)
     """
     inputs = _inputs(rows, lengths)
     found = [np.empty((0, network.output_shape[-1]))]
     for start in range(0, len(inputs[0]), CHUNK):
         chunk = [array[start : start + CHUNK] for array in inputs]
         found.append(np.asarray(network(chunk if len(chunk) > 1 else chunk[0], training=False), float))
-    probabilities = np.concatenate(found)
-    if probabilities.shape[1] == 1:
-        return np.hstack([1 - probabilities, probabilities])
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
+    return np.concatenate(found)
 
 
 def _inputs(rows: NDArray[np.float32], lengths: NDArray[np.int64] | None) -> list[NDArray[Any]]:
