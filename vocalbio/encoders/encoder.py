@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vocalbio.encoders.checkpoint import Checkpoint, open_checkpoint, write_checkpoint
 from vocalbio.encoders.layers import Weight
-from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
+from vocalbio.errors import ModelFileError, VocalbioWarning
 
 __all__ = ["EncoderOutput", "SpeechEncoder"]
 
@@ -234,7 +234,9 @@ class SpeechEncoder(keras.Model):
         """Samples of a whole recording in the form that the encoder was trained on."""
         return samples
 
-    def states(self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False) -> tuple[list[Any], Any]:
+    def states(
+        self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
+    ) -> tuple[list[Any], Any]:
         """
         States of some layers; nothing is computed beyond the highest, nothing kept of the others.
 

@@ -71,7 +71,8 @@ def cut(n_samples: int, encoder: SpeechEncoder) -> list[Piece]:
     if n_samples <= chunk:
         return [Piece(0, n_samples, 0, encoder.frame_count(n_samples))]
     n_frames = encoder.frame_count(chunk)
-    pieces, done = [], 0
+    pieces: list[Piece] = []
+    done = 0
     while True:
         start = 0 if not done else (done - CONTEXT_FRAMES) * hop
         if start + chunk >= n_samples:

@@ -87,6 +87,7 @@ class Linear(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
+        """Shape (..., n_in) to (..., n_out)."""
         # two dimensions make one large product; TensorFlow multiplies three as a batch of small ones
         shape = ops.shape(x)
         y = ops.matmul(ops.reshape(x, (-1, self.n_in)), self.kernel)
@@ -94,10 +95,8 @@ class Linear(keras.layers.Layer):
             y = y + self.bias
         return ops.reshape(y, (*shape[:-1], self.n_out))
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*shape[:-1], self.n_out)
-
     def tensors(self) -> list[Weight]:
+        """Variables by their names in a checkpoint."""
         found = [Weight(f"{self.stem}.weight", self.kernel, (1, 0))]
         return found + ([Weight(f"{self.stem}.bias", self.bias)] if self.bias is not None else [])
 
@@ -123,12 +122,14 @@ class Conv(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
+        """Shape (batch, n, n_in) to (batch, fewer, n_out)."""
         if self.padding:
             x = ops.pad(x, [[0, 0], [self.padding, self.padding], [0, 0]])
         y = ops.conv(x, self.kernel, strides=self.stride, padding="valid")
         return y if self.bias is None else y + self.bias
 
     def tensors(self) -> list[Weight]:
+        """Variables by their names in a checkpoint."""
         found = [Weight(f"{self.stem}.weight", self.kernel, (2, 1, 0))]
         return found + ([Weight(f"{self.stem}.bias", self.bias)] if self.bias is not None else [])
 
@@ -144,11 +145,13 @@ class LayerNorm(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
+        """Shape as it was."""
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
         return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
 
     def tensors(self) -> list[Weight]:
+        """Variables by their names in a checkpoint."""
         return [Weight(f"{self.stem}.weight", self.gamma), Weight(f"{self.stem}.bias", self.beta)]
 
 
@@ -208,5 +211,6 @@ class FeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
+        """Shape as it was."""
         hidden = self.inner_dropout(self.act(self.first(x)), training=training)
         return self.outer_dropout(self.second(hidden), training=training)

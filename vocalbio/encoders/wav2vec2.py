@@ -191,9 +191,7 @@ class TFWav2Vec2Model(SpeechEncoder):
         for i, (size, stride) in enumerate(zip(c.conv_kernel, c.conv_stride, strict=True)):
             path = f"feature_extractor.conv_layers.{i}"
             if i == 0 and c.feat_extract_norm == "group":
-                self.convs.append(
-                    FirstConv(path, sizes[1], size, stride, c.feat_extract_activation, bias=c.conv_bias)
-                )
+                self.convs.append(FirstConv(path, sizes[1], size, stride, c.feat_extract_activation, bias=c.conv_bias))
             else:
                 self.convs.append(
                     NormedConv(
@@ -262,7 +260,7 @@ class TFWav2Vec2Model(SpeechEncoder):
     def _read_config(cls, config: Any) -> Any:
         from transformers import HubertConfig, Wav2Vec2Config
 
-        known = {"wav2vec2": Wav2Vec2Config, "hubert": HubertConfig}[cls.model_type]
+        known: Any = {"wav2vec2": Wav2Vec2Config, "hubert": HubertConfig}[cls.model_type]
         return known.from_dict(dict(config)) if isinstance(config, dict) else config
 
     def _check(self) -> None:
@@ -316,7 +314,9 @@ class TFWav2Vec2Model(SpeechEncoder):
         states, mask = self.states(input_values, lengths, layers, training)
         return EncoderOutput(states[-1], tuple(states) if output_hidden_states else None, mask)
 
-    def states(self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False) -> tuple[list[Any], Any]:
+    def states(
+        self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
+    ) -> tuple[list[Any], Any]:
         """As in `SpeechEncoder`."""
         x = waveforms if isinstance(self.convs[0], FirstConv) else waveforms[..., None]
         for i, conv in enumerate(self.convs):
@@ -418,8 +418,8 @@ class TFWav2Vec2EmotionModel(TFWav2Vec2Model):
 
     References
     ----------
-    .. [1] Wagner J et al. Dawn of the transformer era in speech emotion recognition: closing the valence gap. IEEE Trans
-       Pattern Anal Mach Intell 2023;45:10745-10759. doi:10.1109/TPAMI.2023.3263585
+    .. [1] Wagner J et al. Dawn of the transformer era in speech emotion recognition: closing the valence gap. IEEE
+       Trans Pattern Anal Mach Intell 2023;45:10745-10759. doi:10.1109/TPAMI.2023.3263585
 
     Examples
     --------
@@ -437,7 +437,9 @@ class TFWav2Vec2EmotionModel(TFWav2Vec2Model):
         self.dense = Linear("classifier.dense", self.hidden_size, self.hidden_size)
         self.out_proj = Linear("classifier.out_proj", self.hidden_size, self.config.num_labels)
 
-    def call(self, input_values: Any, attention_mask: Any = None, training: bool = False) -> EmotionOutput:
+    def call(  # type: ignore[override]
+        self, input_values: Any, attention_mask: Any = None, training: bool = False
+    ) -> EmotionOutput:
         """
         Scores of a batch.
 

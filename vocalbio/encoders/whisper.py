@@ -123,12 +123,11 @@ class TFWhisperEncoder(SpeechEncoder):
     """
     The encoder of Whisper [1]_ in Keras 3, reading Hugging Face checkpoints; their decoder is left out.
 
-    Whisper was trained on 30 s, silence added where there is less, and that silence costs as much as speech. Called with
-    3,000 frames, this is the reference. Called with fewer, positions and attention end with the recording, at a cost in
-    proportion: states then differ from the reference's, since no frame attends to the silence any more. On real clips of
-    4 s the two agree to a cosine of about what ``benchmarks/encoders.py`` prints, and embeddings of one kind must not be
-    mixed with the other's. With `attention_mask` a batch of recordings of several lengths gives each the states that it
-    has alone.
+    Whisper was trained on 30 s, silence added where there is less, and that silence costs as much as speech. Called
+    with 3,000 frames, this is the reference. Called with fewer, positions and attention end with the recording, at a
+    cost in proportion: no frame attends to the silence any more, so states differ from the reference's, and embeddings
+    of one kind must not be mixed with the other's. ``benchmarks/encoders.py`` prints by how much on real speech. With
+    `attention_mask`, each recording of a batch has the states that it has alone.
 
     Parameters
     ----------
@@ -224,13 +223,17 @@ class TFWhisperEncoder(SpeechEncoder):
         input_features = ops.convert_to_tensor(input_features, "float32")
         most = 2 * self.config.max_source_positions
         if input_features.shape[-1] is not None and input_features.shape[-1] > most:
-            raise ParameterError(f"input_features have {input_features.shape[-1]} frames; expected at most {most} (30 s)")
+            raise ParameterError(
+                f"input_features have {input_features.shape[-1]} frames; expected at most {most} (30 s)"
+            )
         n_mel = None if attention_mask is None else ops.sum(ops.cast(attention_mask, "int32"), axis=1)
         layers = range(self.n_layers + 1) if output_hidden_states else [self.n_layers]
         states, mask = self._states_of_mel(ops.transpose(input_features, (0, 2, 1)), n_mel, layers, training)
         return EncoderOutput(states[-1], tuple(states) if output_hidden_states else None, mask)
 
-    def states(self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False) -> tuple[list[Any], Any]:
+    def states(
+        self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
+    ) -> tuple[list[Any], Any]:
         """As in `SpeechEncoder`; the spectrogram is made inside."""
         n_mel = None if lengths is None else 2 * self.frame_count(lengths)
         mel = ops.transpose(self.log_mel(waveforms, n_mel), (0, 2, 1))

@@ -54,7 +54,9 @@ def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
             if family not in FAMILIES:
                 raise ParameterError(f"family {family!r} is unknown; expected one of {', '.join(FAMILIES)}")
             if FAMILIES[family] is Embedding:
-                raise ParameterError("family 'embedding' needs an encoder: Embedding('facebook/wav2vec2-base', layer=7)")
+                raise ParameterError(
+                    "family 'embedding' needs an encoder: Embedding('facebook/wav2vec2-base', layer=7)"
+                )
             family = FAMILIES[family]()
         if isinstance(family, type) or not isinstance(family, FamilyLike):
             raise ParameterError(f"family {family!r} has no names or extract(recording); see vocalbio.Family")

@@ -132,9 +132,7 @@ def speech_of(request: Request, plan: Plan) -> Iterator[tuple[Recording | None, 
         yield (speech, None) if reason is None else (None, reason)
 
 
-def _recordings(
-    request: Request, plan: Plan
-) -> Iterator[tuple[int, float, float | None, Recording | AudioError]]:
+def _recordings(request: Request, plan: Plan) -> Iterator[tuple[int, float, float | None, Recording | AudioError]]:
     """Position, start, end, and what is there, of every row; whole files in windows in constant memory."""
     if hasattr(request.source, "seek"):
         request.source.seek(0)
@@ -275,7 +273,11 @@ def _too_little(speech: Recording) -> str | None:
 
 
 def add_batched(
-    rows: Sequence[Row], found: Iterable[tuple[Recording | None, str | None]], family: FamilyLike, place: int, advance: Any
+    rows: Sequence[Row],
+    found: Iterable[tuple[Recording | None, str | None]],
+    family: FamilyLike,
+    place: int,
+    advance: Any,
 ) -> None:
     """
     Measure a family that works on many recordings at once, and put its numbers into the rows.

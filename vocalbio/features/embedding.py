@@ -26,7 +26,8 @@ POOLINGS = {"mean": ("",), "mean+std": ("", "_sd")}
 PAPERS = {
     "wav2vec2": "Baevski A et al. wav2vec 2.0. NeurIPS 2020. arXiv:2006.11477",
     "hubert": "Hsu W-N et al. HuBERT. IEEE/ACM TASLP 2021;29:3451-3460. doi:10.1109/TASLP.2021.3122291",
-    "whisper": "Radford A et al. Robust speech recognition via large-scale weak supervision. ICML 2023. arXiv:2212.04356",
+    "whisper": "Radford A et al. Robust speech recognition via large-scale weak supervision. ICML 2023. "
+    "arXiv:2212.04356",
 }
 
 

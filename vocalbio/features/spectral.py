@@ -87,10 +87,21 @@ class Spectral(Family):
     def _frames(self, recording: Recording) -> NDArray[np.float64]:
         with required_for("the spectral family", "librosa"):
             import librosa
-        mel = librosa.feature.melspectrogram(
-            y=recording.samples.astype(np.float64), sr=SAMPLING_RATE_HZ, n_fft=N_FFT, win_length=FRAME,
-            hop_length=HOP, center=False, n_mels=self.n_mels, fmin=20, fmax=SAMPLING_RATE_HZ / 2,
-        )  # fmt: skip
+            from scipy.sparse import csr_array
+        power = (
+            np.abs(
+                librosa.stft(
+                    recording.samples.astype(np.float64), n_fft=N_FFT, win_length=FRAME, hop_length=HOP, center=False
+                )
+            )
+            ** 2
+        )
+        # a dense product would go to BLAS, whose last digits depend on how many threads it has: more in the main
+        # process than in a worker
+        bands = librosa.filters.mel(
+            sr=SAMPLING_RATE_HZ, n_fft=N_FFT, n_mels=self.n_mels, fmin=20, fmax=SAMPLING_RATE_HZ / 2
+        )
+        mel = csr_array(bands.astype(np.float64)) @ power
         log_mel = librosa.power_to_db(mel, ref=1.0, amin=FLOOR, top_db=None)
         mfcc = librosa.feature.mfcc(S=log_mel, n_mfcc=self.n_mfcc)
         return np.vstack([mfcc, log_mel]).T
