@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from vocalbio.datasets import Sequences
 from vocalbio.errors import ParameterError
+from vocalbio.features.family import Frames
 
 ROWS = [  # file, start, feature x, ok: out of order on purpose
     ("b.wav", 5, 21.0, 1),
@@ -120,3 +121,29 @@ def test_keys_that_do_not_fit_are_refused(table: pd.DataFrame) -> None:
         Sequences.from_table(table, by=pd.Series(["Ann"] * 6, index=list("abcdef")))
     with pytest.raises(ParameterError, match="of type list; expected a table"):
         Sequences.from_table([[1.0]])  # type: ignore[arg-type]
+
+
+def test_frames_become_sequences_and_broken_recordings_keep_their_place() -> None:
+    states = Frames(np.arange(100.0).reshape(50, 2), np.arange(50) * 0.02 + 0.01, ("0", "1"))
+    sequences = Sequences.from_frames({"a": states, "broken": None}, "whisper_L4")
+    assert sequences.keys == ["a", "broken"]
+    assert sequences.names == ["whisper_L4__0", "whisper_L4__1"]
+    assert sequences.ok.tolist() == [True, False]
+    np.testing.assert_array_equal(sequences.values[0], states.values)
+
+
+def test_frames_are_averaged_over_what_is_a_number() -> None:
+    pitch = np.array([[100.0], [np.nan], [np.nan], [np.nan], [200.0]])
+    frames = Frames(pitch, np.arange(5) * 0.01, ("f0_hz",))
+    found = Sequences.from_frames({"a": frames}, "voice", hop_s=0.02).values[0]
+    np.testing.assert_array_equal(found, [[100.0], [np.nan], [200.0]])
+
+
+def test_frames_that_do_not_fit_are_refused() -> None:
+    one, other = (Frames(np.zeros((3, 1)), np.arange(3) * 0.02, (name,)) for name in ("x", "y"))
+    with pytest.raises(ParameterError, match="differ in their names"):
+        Sequences.from_frames({"a": one, "b": other}, "voice")
+    with pytest.raises(ParameterError, match="holds no Frames"):
+        Sequences.from_frames({"a": None}, "voice")
+    with pytest.raises(ParameterError, match=r"hop_s is 0\.01; expected 0\.020 or more"):
+        Sequences.from_frames({"a": one}, "voice", hop_s=0.01)

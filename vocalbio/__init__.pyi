@@ -17,7 +17,13 @@ from .errors import ModelUnavailableError as ModelUnavailableError
 from .errors import ParameterError as ParameterError
 from .errors import VocalbioError as VocalbioError
 from .errors import VocalbioWarning as VocalbioWarning
+from .evaluation import Evaluation as Evaluation
+from .evaluation import cross_validate as cross_validate
+from .evaluation import evaluate as evaluate
+from .evaluation import learning_curve as learning_curve
+from .evaluation import permutation_test as permutation_test
 from .extract import FeatureExtractor as FeatureExtractor
+from .extract import LayerChoice as LayerChoice
 from .extract import describe_columns as describe_columns
 from .extract import errors as errors
 from .extract import extract_features as extract_features

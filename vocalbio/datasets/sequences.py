@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from vocalbio.extract.table import is_feature, read_settings, usable_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from vocalbio.features.family import Frames
 
 __all__ = ["Sequences"]
 
@@ -96,6 +98,53 @@ class Sequences:
         ends = np.cumsum(np.bincount(key_of_row[order], minlength=len(keys)))
         segments = np.split(values[order], ends[:-1]) if len(keys) else []
         return cls(list(keys), segments, names, {str(name): value for name, value in X.attrs.items()})
+
+    @classmethod
+    def from_frames(
+        cls, frames: Mapping[Hashable, Frames | None], family: str, *, hop_s: float | None = None
+    ) -> Sequences:
+        """
+        Put frames over time into sequences, such as an encoder's hidden states.
+
+        Parameters
+        ----------
+        frames : mapping of key to Frames or None
+            From `vocalbio.extract_frames`, by file or whatever a sample is; None where a recording could not be read.
+        family : str
+            Prefix of the names: ``family__name``.
+        hop_s : float, optional
+            Replace every so many seconds of frames by their mean (of those that are numbers): hidden states come fifty
+            times a second, which makes long sequences.
+
+        Returns
+        -------
+        Sequences
+            Keys in the order given. How the frames were extracted is not known, so a model of such sequences answers
+            to Sequences, not to recordings.
+
+        Raises
+        ------
+        ParameterError
+            If frames differ in their names, none is given, or `hop_s` is shorter than a frame.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vocalbio import Frames
+        >>> from vocalbio.datasets import Sequences
+        >>> states = Frames(np.ones((100, 4)), np.arange(100) * 0.02 + 0.01, ("0", "1", "2", "3"))
+        >>> Sequences.from_frames({"a.wav": states, "broken.wav": None}, "tiny_L1", hop_s=0.5)
+        Sequences(2 of 0-4 segments x 4 features)
+        """
+        given = [entry for entry in frames.values() if entry is not None]
+        if not given:
+            raise ParameterError("frames holds no Frames; expected one at least, from extract_frames")
+        names = given[0].names
+        if any(entry.names != names for entry in given):
+            raise ParameterError("frames differ in their names; expected all of them from one family")
+        empty = np.empty((0, len(names)), np.float32)
+        values = [empty if entry is None else _means(entry, hop_s) for entry in frames.values()]
+        return cls(list(frames), values, [f"{family}__{name}" for name in names])
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -187,6 +236,23 @@ def _row_keys(X: pd.DataFrame, by: Any) -> Any:
     if isinstance(by, pd.Series) and not isinstance(by.index, pd.RangeIndex) and not by.index.equals(X.index):
         raise ParameterError("by has another index than X; expected the same rows in the same order")
     return keys
+
+
+def _means(frames: Frames, hop_s: float | None) -> NDArray[np.float32]:
+    """Means of the frames of every `hop_s` seconds; NaN where none of them is a number."""
+    values = np.asarray(frames.values, np.float32)
+    if hop_s is None or not len(values):
+        return values
+    step_s = float(np.median(np.diff(frames.times_s))) if len(values) > 1 else 0.0
+    if not hop_s >= step_s:
+        raise ParameterError(f"hop_s is {hop_s!r}; expected {step_s:.3f} or more, the time from frame to frame")
+    place = ((frames.times_s - frames.times_s[0]) / hop_s + 1e-6).astype(int)  # 0.3 / 0.1 is not quite 3
+    number = np.isfinite(values)
+    sums, counts = (np.zeros((place[-1] + 1, values.shape[1])) for _ in range(2))
+    np.add.at(sums, place, np.where(number, values, 0.0))
+    np.add.at(counts, place, number)
+    with np.errstate(invalid="ignore"):
+        return (sums / counts).astype(np.float32)[np.bincount(place) > 0]
 
 
 def _order_of_time(X: pd.DataFrame) -> NDArray[np.intp]:

@@ -246,13 +246,12 @@ class TFWav2Vec2Model(SpeechEncoder):
             parts[part] = array
             if len(parts) == 2:
                 length, direction = parts["0"], parts["1"]
-                norm = np.sqrt(np.sum(np.square(direction, dtype=float), axis=(0, 1), keepdims=True))
-                yield f"{stem}.weight", (direction * (length / norm)).astype(np.float32)
+                yield f"{stem}.weight", direction * (length / _lengths(direction))
 
     def _written(self) -> dict[str, NDArray[np.float32]]:
         tensors = super()._written()
         kernel = tensors.pop(f"{POSITION}.weight")
-        tensors[f"{POSITION}{WEIGHT_NORM}0"] = np.sqrt(np.sum(np.square(kernel), axis=(0, 1), keepdims=True))
+        tensors[f"{POSITION}{WEIGHT_NORM}0"] = _lengths(kernel)
         tensors[f"{POSITION}{WEIGHT_NORM}1"] = kernel
         return tensors
 
@@ -318,6 +317,8 @@ class TFWav2Vec2Model(SpeechEncoder):
         self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
     ) -> tuple[list[Any], Any]:
         """As in `SpeechEncoder`."""
+        if lengths is not None:  # whatever stands in the padding, even NaN, has no say
+            waveforms = ops.where(spread(lengths, ops.shape(waveforms)[1]), waveforms, 0.0)
         x = waveforms if isinstance(self.convs[0], FirstConv) else waveforms[..., None]
         for i, conv in enumerate(self.convs):
             x = conv(x, lengths=lengths) if i == 0 and isinstance(conv, FirstConv) else conv(x)
@@ -386,6 +387,11 @@ class TFHubertModel(TFWav2Vec2Model):
 
     model_type = "hubert"
     prefixes = ("hubert.",)
+
+
+def _lengths(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Length for each place of a kernel as a checkpoint holds it; in float32, so that writing and reading are exact."""
+    return np.sqrt(np.sum(np.square(kernel, dtype=float), axis=(0, 1), keepdims=True)).astype(np.float32)
 
 
 class EmotionOutput(NamedTuple):
