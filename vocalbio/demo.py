@@ -316,7 +316,7 @@ def _write_page(
             ),
             text=(
                 "The stress score is 100 · (0.5 · P(sad) + P(anxious)); above 70 is called High. It is only as good as "
-                "the probabilities behind it, which are not calibrated in this version.",
+                "the probabilities behind it, which were calibrated on speakers set aside within each training fold.",
             ),
         ),
         Section(

@@ -61,7 +61,9 @@ class LogMel(keras.layers.Layer):
         waveforms : tensor of float32, shape (batch, n_samples)
             16 kHz, padded on the right with zeros.
         n_frames : tensor of int32, shape (batch,), optional
-            Frames of each recording; the largest value is looked for among them only, and the others are 0.
+            Frames of each recording; the largest value is looked for among them only, and the others are 0. Silence
+            follows the last, as it does in a longer batch; without `n_frames` the end is mirrored, as the reference
+            does.
 
         Returns
         -------
@@ -69,7 +71,8 @@ class LogMel(keras.layers.Layer):
         """
         waveforms = ops.convert_to_tensor(waveforms, "float32")
         half = N_FFT // 2
-        padded = ops.pad(waveforms, [[0, 0], [half, half]], mode="reflect")
+        padded = ops.pad(waveforms, [[0, 0], [half, 0]], mode="reflect")
+        padded = ops.pad(padded, [[0, 0], [0, half]], mode="reflect" if n_frames is None else "constant")
         n = ops.shape(waveforms)[1] // HOP
         # 25 ms are two and a half hops: three blocks of a hop side by side, cut to the window
         padded = ops.pad(padded, [[0, 0], [0, 3 * HOP - N_FFT]])[:, : (n + 2) * HOP]
@@ -151,7 +154,7 @@ class TFWhisperEncoder(SpeechEncoder):
     prefixes: ClassVar[tuple[str, ...]] = ("model.encoder.", "encoder.")
     ignored = ("model.decoder.", "decoder.", "proj_out.")
     chunk_s = WINDOW_S
-    frame_centre = 80.0  # two mel frames, around 0 and 160
+    frame_centre = 0.0  # five mel frames, the middle one around the first sample
     fewest_samples = 2 * HOP
 
     def __init__(self, config: Any, **kwargs: Any) -> None:
@@ -163,7 +166,6 @@ class TFWhisperEncoder(SpeechEncoder):
         self.positions = self.add_weight(
             shape=(c.max_source_positions, c.d_model), initializer="random_uniform", name="positions", trainable=False
         )
-        self.scale = c.d_model**0.5 if c.scale_embedding else 1.0
         self.dropout = keras.layers.Dropout(c.dropout)
         self.blocks = [WhisperLayer(f"layers.{i}", c) for i in range(c.encoder_layers)]
         self.layer_norm = LayerNorm("layer_norm", c.d_model)
@@ -235,7 +237,10 @@ class TFWhisperEncoder(SpeechEncoder):
         self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
     ) -> tuple[list[Any], Any]:
         """As in `SpeechEncoder`; the spectrogram is made inside."""
-        n_mel = None if lengths is None else 2 * self.frame_count(lengths)
+        n_mel = None
+        if lengths is not None:  # whatever stands in the padding, even NaN, has no say
+            waveforms = ops.where(spread(lengths, ops.shape(waveforms)[1]), waveforms, 0.0)
+            n_mel = 2 * self.frame_count(lengths)
         mel = ops.transpose(self.log_mel(waveforms, n_mel), (0, 2, 1))
         return self._states_of_mel(mel, n_mel, layers, training)
 
@@ -243,11 +248,12 @@ class TFWhisperEncoder(SpeechEncoder):
         mel = mel[:, : ops.shape(mel)[1] // 2 * 2]
         inner = mask = bias = None
         if n_mel is not None:
+            n_mel = n_mel // 2 * 2
             inner = spread(n_mel, ops.shape(mel)[1])
             mask = spread(n_mel // 2, ops.shape(mel)[1] // 2)
             bias = ops.where(mask, 0.0, FAR)[:, None, None, :]
         x = hide(gelu(self.conv1(hide(mel, inner))), inner)
-        x = gelu(self.conv2(x)) * self.scale
+        x = gelu(self.conv2(x))
         x = self.dropout(x + self.positions[: ops.shape(x)[1]], training=training)
         kept = {}
         for number in range(max(layers) + 1):
