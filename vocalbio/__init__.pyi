@@ -34,6 +34,8 @@ from .features.family import Frames as Frames
 from .features.prosody import Prosody as Prosody
 from .features.spectral import Spectral as Spectral
 from .features.voice import Voice as Voice
+from .longitudinal import Track as Track
+from .longitudinal import track as track
 from .risk import Answer as Answer
 from .risk import RiskModel as RiskModel
 from .risk import SeverityModel as SeverityModel
