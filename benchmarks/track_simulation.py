@@ -10,6 +10,7 @@ Each has 37 days (7 of baseline, 30 after), one or two memos a day with a spread
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,15 +20,17 @@ import vocalbio as vb
 DAYS = 37
 
 
-def simulate(rng: np.random.Generator, *, step: float = 0.0, drift: float = 0.0, carry: float = 0.0) -> vb.Track:
-    """Follow one made-up person; `carry` is the correlation from day to day."""
+def simulate(
+    rng: np.random.Generator, *, step: float = 0.0, drift: float = 0.0, carry: float = 0.0, shown: Any = np.positive
+) -> vb.Track:
+    """Follow one made-up person; `carry` is the correlation from day to day, `shown` makes scores of it."""
     noise = rng.standard_normal(DAYS)
     for day in range(1, DAYS):
         noise[day] = carry * noise[day - 1] + np.sqrt(1 - carry**2) * noise[day]
     truth = noise + step * (np.arange(DAYS) >= 17) + drift * np.arange(DAYS) / 7
     memos = rng.integers(1, 3, DAYS)
     dates = np.repeat(pd.date_range("2026-01-01", periods=DAYS), memos)
-    return vb.track(None, np.repeat(truth, memos) + 0.5 * rng.standard_normal(memos.sum()), dates=dates)
+    return vb.track(None, shown(np.repeat(truth, memos) + 0.5 * rng.standard_normal(memos.sum())), dates=dates)
 
 
 def main() -> None:
@@ -41,6 +44,8 @@ def main() -> None:
     for name, kind in {
         "no change": {},
         "no change, days correlated 0.3": {"carry": 0.3},
+        "no change, rounded to whole numbers": {"shown": np.round},
+        "no change, probabilities (log-odds around -2)": {"shown": lambda x: 1 / (1 + np.exp(2 - x))},
         "step of 2 on day 18": {"step": 2.0},
         "step of 3 on day 18": {"step": 3.0},
         "step of 4 on day 18": {"step": 4.0},
@@ -56,7 +61,7 @@ def main() -> None:
             f"{np.mean([one['reliable'].mean() for one in after]):.3f} | "
             f"{np.mean([one['reliable'].any() for one in after]):.2f} | "
             f"{np.mean([one.recent['reliable'] for one in found]):.3f} | "
-            f"{'' if 'step' in kind else f'{covered:.3f}'} |",
+            f"{'' if 'step' in kind or 'shown' in kind else f'{covered:.3f}'} |",
             flush=True,
         )
 

@@ -40,6 +40,11 @@ HISTORY = {
     "val_accuracy": [0.5, 0.6, 0.7, 0.6],
 }
 
+DAYS = pd.DataFrame(
+    {"score": [40.0, 42.0, 41.0, 43.0, 60.0, 62.0], "in_baseline": [True] * 3 + [False] * 3, "reliable": False},
+    index=pd.date_range("2026-01-01", periods=6),
+).assign(reliable=[False] * 5 + [True])
+
 
 def confusion_of(classes: list[str], seed: int = 0) -> pd.DataFrame:
     counts = np.random.default_rng(seed).integers(0, 90, size=(len(classes), len(classes)))
@@ -88,6 +93,7 @@ def gallery() -> dict[str, Callable[[], Figure]]:
         ),
         "intervals": partial(figures.plot_intervals, SYSTEMS, chance=1 / 3, title=title),
         "training": partial(figures.plot_training, HISTORY, title=title),
+        "track": partial(figures.plot_track, DAYS, {"centre": 41.0, "low": 33.0, "high": 49.0}, title=title),
         "recording": partial(
             figures.plot_recording,
             tone(220, 1),
@@ -308,6 +314,23 @@ def test_training_draws_what_keras_recorded_and_marks_the_best_epoch() -> None:
     assert "dotted: lowest validation loss, epoch 3" in texts(figure)
 
 
+def test_track_draws_each_day_once_beside_the_band_of_the_baseline() -> None:
+    figure = figures.plot_track(DAYS, {"centre": 41.0, "low": 33.0, "high": 49.0})
+    (axes,) = figure.axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert drawn["baseline"] == [40, 42, 41]
+    assert drawn["within chance, or alone"] == [43, 60]
+    assert drawn["reliable change"] == [62]
+    (band,) = axes.patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == (33, 49)
+    assert "reliable change on 1 of 6 days" in texts(figure)
+
+
+def test_track_without_a_baseline_has_no_band() -> None:
+    (axes,) = figures.plot_track(DAYS, dict.fromkeys(("centre", "low", "high"), np.nan)).axes
+    assert not axes.patches
+
+
 def test_training_that_diverged_or_ended_at_once_can_be_drawn() -> None:
     figure = figures.plot_training({"loss": [0.5, np.nan], "val_loss": [np.nan, np.nan]})
     assert not any("lowest" in text for text in texts(figure))
@@ -383,6 +406,7 @@ def test_silence_and_scraps_can_be_drawn(samples: Any) -> None:
             "'compact embedding .*' has low above high",
         ),
         (partial(figures.plot_training, {}), "history is empty"),
+        (partial(figures.plot_track, DAYS[["score"]], {}), "columns .*'in_baseline'"),
         (partial(figures.plot_training, {"loss": [1], "val_loss": [1, 2]}), "differ in length"),
         (partial(figures.plot_recording, [], 16_000), r"samples has shape \(0,\)"),
         (partial(figures.plot_recording, np.zeros((2, 5)), 16_000), r"samples has shape \(2, 5\)"),

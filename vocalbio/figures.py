@@ -807,14 +807,12 @@ def plot_track(days: pd.DataFrame, baseline: Mapping[str, Any], *, title: str = 
     axes = figure.subplots()
     dates = pd.DatetimeIndex(days.index).to_pydatetime()
     if np.isfinite(baseline["centre"]):
-        axes.axhspan(
-            baseline["low"], baseline["high"], color=FAINT, zorder=0, linewidth=0, label="days of an unchanged person"
-        )
+        axes.axhspan(baseline["low"], baseline["high"], color=FAINT, zorder=0, linewidth=0, label="if nothing changed")
         axes.axhline(baseline["centre"], color=PALE, linewidth=1.4, zorder=1)
     axes.plot(dates, scores, color=PALE, linewidth=1.2, zorder=2)
     for which, color, fill, marker, word in (
         (inside, MUTED, "white", "o", "baseline"),
-        (~inside & ~reliable, BLUE, BLUE, "o", "within chance, or one day alone"),
+        (~inside & ~reliable, BLUE, BLUE, "o", "within chance, or alone"),
         (reliable, VERMILION, VERMILION, "D", "reliable change"),
     ):
         if which.any():

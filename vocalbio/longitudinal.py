@@ -23,6 +23,8 @@ __all__ = ["Track", "track"]
 LEAST_DAYS = 4
 """Fewer days with a memo are no baseline: the spread of three numbers can be anything."""
 LEAST_TREND_DAYS = 8
+LONGEST_GAP_DAYS = 14
+"""Days with memos that lie further apart do not confirm each other."""
 SIMULATIONS = 40_000
 CONFOUNDS = {
     "snr_db": "the noise around the voice",
@@ -43,7 +45,7 @@ class Track:
         One row a day with a usable memo, index ``date``: ``score`` (mean of its memos), ``n_memos``, ``in_baseline``,
         ``change`` from the baseline with ``change_low`` and ``change_high``, ``beyond`` (-1, 0, 1: below, within,
         above what a day of an unchanged person would show), ``reliable`` (beyond on this day and the day with memos
-        before it, to the same side).
+        before it, two weeks back at most, to the same side).
     unusable : pandas.DataFrame
         Memos without a score, or without a date: ``date``, ``reason``.
     baseline : dict
@@ -168,10 +170,11 @@ def track(
 
     Notes
     -----
-    Limits assume that an unchanged person's days are independent and about normal. A change of microphone, room or
-    medication is a change too: quality columns of `X` are looked at, and changes in them are told as doubts.
-    Reliable change is a statement about measurement, after Jacobson and Truax [1]_; it does not say that the change
-    matters. ``benchmarks/track_simulation.py`` measures false alarms, power and coverage.
+    Limits assume that an unchanged person's days are independent and about normal: of probabilities near 0 or 1, pass
+    the log-odds. Where good and bad days come in runs, false alarms are more frequent than promised. A change of
+    microphone, room or medication is a change too: quality columns of `X` are looked at, and changes in them are told
+    as doubts. Reliable change is a statement about measurement, after Jacobson and Truax [1]_; it does not say that the
+    change matters. ``benchmarks/track_simulation.py`` measures false alarms, power and coverage.
 
     References
     ----------
@@ -210,19 +213,24 @@ def track(
     inside = _baseline_days(dates_of_days, baseline)
     days["in_baseline"] = inside
     score = days["score"].to_numpy()
-    own = _change(score[inside], score, level, 1)
-    n_recent = min(recent, int((~inside).sum()))
-    last = score[~inside][len(score[~inside]) - n_recent :]
-    together = _change(score[inside], np.array([last.mean()]) if n_recent else np.empty(0), level, max(n_recent, 1))
+    grid = _grid(values[known])  # of the memos: means of a day are finer
+    own = _change(score[inside], score, level, 1, grid)
+    after = ~inside & (np.cumsum(inside[::-1])[::-1] == 0)  # days before a stated period are not its future
+    n_recent = min(recent, int(after.sum()))
+    last = score[after][len(score[after]) - n_recent :]
+    together = _change(
+        score[inside], np.array([last.mean()]) if n_recent else np.empty(0), level, max(n_recent, 1), grid
+    )
     if inside.sum() < LEAST_DAYS:
         reasons.append(f"no baseline: {inside.sum()} days with a memo in it, {LEAST_DAYS} are needed")
     elif not n_recent:
-        reasons.append("no change: there is no day with a memo outside the baseline")
+        reasons.append("no recent change: there is no day with a memo after the baseline")
     days["change"], days["change_low"], days["change_high"] = own.change, own.low, own.high
     outside = np.sign(own.change) * ((own.low > 0) | (own.high < 0)) * ~inside
     days["beyond"] = np.nan_to_num(outside).astype(int)
     before = days["beyond"].shift(fill_value=0)
-    days["reliable"] = (days["beyond"] != 0) & (days["beyond"] == before)
+    near = np.diff(dates_of_days, prepend=dates_of_days[:1]) <= np.timedelta64(LONGEST_GAP_DAYS, "D")
+    days["reliable"] = (days["beyond"] != 0) & (days["beyond"] == before) & near
     reach = own.reach
     base = {
         "centre": own.centre,
@@ -278,6 +286,13 @@ def _read(X: Any, scores: Any, dates: Any) -> tuple[pd.DatetimeIndex, NDArray[np
         if not isinstance(scores, pd.Series) or not isinstance(scores.index, pd.DatetimeIndex):
             raise ParameterError("dates are missing: pass dates=, or scores as a Series with dates as its index")
         dates = scores.index
+    named = [given.index for given in (X, scores, dates) if isinstance(given, (pd.DataFrame, pd.Series))]
+    named = [index for index in named if not isinstance(index, (pd.RangeIndex, pd.DatetimeIndex))]
+    if any(len(index) == len(named[0]) and not index.equals(named[0]) for index in named):
+        raise ParameterError(
+            "X, scores and dates name their rows differently or in another order; expected the same index in the same "
+            "order, such as scores.reindex(X.index)"
+        )
     try:
         values = np.asarray(scores, float)
         when = pd.DatetimeIndex(pd.to_datetime(np.asarray(dates)))
@@ -302,6 +317,8 @@ def _baseline_days(days: pd.DatetimeIndex, baseline: Any) -> NDArray[np.bool_]:
         start, end = (pd.Timestamp(value).normalize() for value in baseline)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"baseline is {baseline!r}; expected two dates ({error})") from error
+    if start > end:
+        raise ParameterError(f"baseline is {baseline!r}; expected the earlier date first")
     return np.asarray((days >= start) & (days <= end))
 
 
@@ -327,12 +344,26 @@ class _Change:
         return self.change + self.reach
 
 
-def _centre_and_spread(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation over the last axis, after odd values were pulled in."""
+def _grid(values: NDArray[np.float64]) -> float:
+    """Smallest step between scores: 1 for whole numbers, next to nothing for unrounded ones."""
+    steps = np.diff(np.unique(values))
+    steps = steps[steps > 1e-9 * np.abs(values).max()]
+    return float(steps.min()) if len(steps) else 0.0
+
+
+def _centre_and_spread(
+    values: NDArray[np.float64], grid: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Mean and standard deviation over the last axis, after odd values were pulled in.
+
+    Of rounded scores most may be equal: a spread of 0, and every later day would be beyond chance. So neither spread is
+    finer than rounding itself (half a step either way; its standard deviation is a step / sqrt(12)).
+    """
     middle = np.median(values, axis=-1, keepdims=True)
-    robust = 1.4826 * np.median(np.abs(values - middle), axis=-1, keepdims=True)
+    robust = np.maximum(1.4826 * np.median(np.abs(values - middle), axis=-1, keepdims=True), grid / 2)
     calm = np.clip(values, middle - 3 * robust, middle + 3 * robust)
-    return calm.mean(axis=-1), calm.std(axis=-1, ddof=1)
+    return calm.mean(axis=-1), np.maximum(calm.std(axis=-1, ddof=1), grid / np.sqrt(12))
 
 
 @lru_cache(maxsize=64)
@@ -344,12 +375,14 @@ def _reach(n: int, n_new: int, level: float) -> float:
     return float(np.quantile(np.abs(new - centre) / np.maximum(spread, 1e-12), level))
 
 
-def _change(baseline: NDArray[np.float64], new: NDArray[np.float64], level: float, n_new: int) -> _Change:
+def _change(
+    baseline: NDArray[np.float64], new: NDArray[np.float64], level: float, n_new: int, grid: float = 0.0
+) -> _Change:
     n = len(baseline)
     if n < LEAST_DAYS:
         nothing = float("nan")
         return _Change(nothing, nothing, nothing, nothing, np.full(len(new), nothing))
-    centre, spread = (float(value) for value in _centre_and_spread(baseline))
+    centre, spread = (float(value) for value in _centre_and_spread(baseline, grid))
     return _Change(centre, spread, _reach(n, 0, level) * spread, _reach(n, n_new, level) * spread, new - centre)
 
 
