@@ -30,15 +30,21 @@ class EncoderOutput(NamedTuple):
     ----------
     last_hidden_state : tensor
         Shape (batch, n_frames, hidden_size); 0 in frames that lie in the padding.
-    hidden_states : tuple of tensor or None
-        The embedding and the output of every layer, if asked for.
-    frame_mask : tensor of bool or None
-        Shape (batch, n_frames), True where a frame saw real samples only; None without an attention mask.
+    hidden_states : tuple of tensor
+        The embedding and the output of every layer, if asked for; else empty.
+    frame_mask : tensor of bool
+        Shape (batch, n_frames), True where a frame saw real samples only.
     """
 
     last_hidden_state: Any
-    hidden_states: tuple[Any, ...] | None = None
-    frame_mask: Any = None
+    hidden_states: tuple[Any, ...]
+    frame_mask: Any
+
+    @classmethod
+    def of(cls, states: list[Any], mask: Any, every: bool) -> EncoderOutput:
+        """Put states together. No part is None, so that encoders can stand in a functional Keras model."""
+        last = states[-1]
+        return cls(last, tuple(states) if every else (), ops.ones_like(last[..., 0], "bool") if mask is None else mask)
 
 
 class SpeechEncoder(keras.Model):

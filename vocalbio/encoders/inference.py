@@ -219,7 +219,7 @@ class Inference:
         most = BATCH_S["gpu" if _has_gpu() else "cpu"] * 16_000
         batch: list[tuple[int, Piece]] = []
         for number, piece in order:
-            longest = batch[0][1].end - batch[0][1].start if batch else 0
+            longest = self._width(batch[0][1]) if batch else 0
             if batch and (len(batch) + 1) * longest > most:
                 yield batch
                 batch = []
@@ -229,12 +229,15 @@ class Inference:
 
     def _run(self, graph: Any, batch: list[tuple[NDArray[np.float32], Piece]]) -> list[NDArray[np.float32]]:
         lengths = np.array([piece.end - piece.start for _, piece in batch], np.int32)
-        width = round(self.encoder.chunk_s * 16_000) if self.padded else int(lengths.max())
-        waveforms = np.zeros((len(batch), width), np.float32)
+        waveforms = np.zeros((len(batch), max(self._width(piece) for _, piece in batch)), np.float32)
         for row, (samples, piece) in zip(waveforms, batch, strict=True):
             row[: piece.end - piece.start] = samples[piece.start : piece.end]
         kept = np.array([[piece.first, piece.last] for _, piece in batch], np.int32)
         return [ops.convert_to_numpy(array) for array in graph(waveforms, lengths, kept)]
+
+    def _width(self, piece: Piece) -> int:
+        """Samples that a piece costs."""
+        return round(self.encoder.chunk_s * 16_000) if self.padded else piece.end - piece.start
 
     def _states(self, waveforms: Any, lengths: Any) -> Any:
         states, _ = self.encoder.states(waveforms, None if self.padded else lengths, self.layers)

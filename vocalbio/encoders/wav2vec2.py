@@ -311,7 +311,7 @@ class TFWav2Vec2Model(SpeechEncoder):
         lengths = None if attention_mask is None else ops.sum(ops.cast(attention_mask, "int32"), axis=1)
         layers = range(self.n_layers + 1) if output_hidden_states else [self.n_layers]
         states, mask = self.states(input_values, lengths, layers, training)
-        return EncoderOutput(states[-1], tuple(states) if output_hidden_states else None, mask)
+        return EncoderOutput.of(states, mask, output_hidden_states)
 
     def states(
         self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
@@ -442,6 +442,7 @@ class TFWav2Vec2EmotionModel(TFWav2Vec2Model):
         super().__init__(config, **kwargs)
         self.dense = Linear("classifier.dense", self.hidden_size, self.hidden_size)
         self.out_proj = Linear("classifier.out_proj", self.hidden_size, self.config.num_labels)
+        self.head_dropout = keras.layers.Dropout(self.config.final_dropout)
 
     def call(  # type: ignore[override]
         self, input_values: Any, attention_mask: Any = None, training: bool = False
@@ -459,11 +460,9 @@ class TFWav2Vec2EmotionModel(TFWav2Vec2Model):
         EmotionOutput
         """
         states, _, mask = super().call(input_values, attention_mask, training=training)
-        if mask is None:
-            pooled = ops.mean(states, axis=1)
-        else:
-            pooled = ops.sum(states, axis=1) / ops.sum(ops.cast(mask, states.dtype), axis=1, keepdims=True)
-        return EmotionOutput(self.out_proj(ops.tanh(self.dense(pooled))), pooled)
+        pooled = ops.sum(states, axis=1) / ops.sum(ops.cast(mask, states.dtype), axis=1, keepdims=True)
+        hidden = ops.tanh(self.dense(self.head_dropout(pooled, training=training)))
+        return EmotionOutput(self.out_proj(self.head_dropout(hidden, training=training)), pooled)
 
     def _written(self) -> dict[str, NDArray[np.float32]]:
         return {n if n.startswith("classifier.") else f"wav2vec2.{n}": array for n, array in super()._written().items()}

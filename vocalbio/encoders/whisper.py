@@ -231,7 +231,7 @@ class TFWhisperEncoder(SpeechEncoder):
         n_mel = None if attention_mask is None else ops.sum(ops.cast(attention_mask, "int32"), axis=1)
         layers = range(self.n_layers + 1) if output_hidden_states else [self.n_layers]
         states, mask = self._states_of_mel(ops.transpose(input_features, (0, 2, 1)), n_mel, layers, training)
-        return EncoderOutput(states[-1], tuple(states) if output_hidden_states else None, mask)
+        return EncoderOutput.of(states, mask, output_hidden_states)
 
     def states(
         self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False

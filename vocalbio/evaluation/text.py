@@ -89,6 +89,8 @@ def _facts(found: Evaluation) -> list[str]:
         f"[…]: {100 * interval['level']:g} % interval, {interval['n_resamples']} draws of speakers with replacement"
         + ("; with fewer than 20 speakers it is too narrow" if cohort["n_speakers_tested"] < 20 else "")
     )
+    if "ece" in found.table.index.get_level_values("metric"):
+        facts.append("ece: drawing speakers again adds to it, so its interval lies high; read the upper end as a bound")
     if settings["selection"]:
         facts.append(f"chosen by fold: {settings['selection']}")
     return facts

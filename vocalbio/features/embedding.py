@@ -95,13 +95,13 @@ class Embedding(Family):
             raise ParameterError(f"encoder is {self.encoder!r}; expected a folder or a name on the Hub")
         object.__setattr__(self, "encoder", os.fspath(self.encoder))
         if isinstance(self.layer, (list, range, tuple, np.ndarray)):
-            object.__setattr__(self, "layer", tuple(int(number) for number in self.layer))
-        elif isinstance(self.layer, np.integer):
-            object.__setattr__(self, "layer", int(self.layer))
-        if self.pooling not in POOLINGS:
+            object.__setattr__(self, "layer", tuple(_number(layer) for layer in self.layer))
+        else:
+            object.__setattr__(self, "layer", _number(self.layer))
+        if self.pooling not in tuple(POOLINGS):
             raise ParameterError(f"pooling is {self.pooling!r}; expected one of {', '.join(map(repr, POOLINGS))}")
-        if isinstance(self.layer, bool) or not (
-            isinstance(self.layer, (int, tuple)) or self.layer in ("last", "mean", "all")
+        if self.layer not in ("last", "mean", "all") and not all(
+            type(number) is int for number in (self.layer if isinstance(self.layer, tuple) else (self.layer,))
         ):
             raise ParameterError(f"layer is {self.layer!r}; expected a number, several, 'last', 'mean' or 'all'")
 
@@ -216,6 +216,10 @@ class Embedding(Family):
     def _n_layers(self) -> int:
         config = self._checkpoint.config
         return int(config.get("num_hidden_layers" if config.get("model_type") != "whisper" else "encoder_layers", 12))
+
+
+def _number(layer: Any) -> Any:
+    return int(layer) if isinstance(layer, np.integer) else layer
 
 
 @lru_cache(maxsize=32)
