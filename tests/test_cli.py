@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["extract", "demo", "doctor"])
+@pytest.mark.parametrize("command", ["extract", "predict", "train", "evaluate", "demo", "doctor"])
 def test_every_command_and_every_option_has_help(command):
     from typer.main import get_command
 
@@ -44,6 +45,11 @@ def test_every_command_and_every_option_has_help(command):
     for parameter in described.params:
         if getattr(parameter, "opts", [""])[0].startswith("-"):
             assert parameter.help, f"{command} {parameter.opts}"
+
+
+def test_help_tells_defaults_that_are_found_out_later():
+    told = " ".join(CliRunner().invoke(app, ["train", "--help"]).output.split())
+    assert "[default: 120, with --preset small 80]" in told
 
 
 def test_the_version_is_the_package_s():
@@ -56,6 +62,18 @@ def test_a_table_on_disk_holds_what_python_gets(voice, tmp_path):
     written = pd.read_parquet(tmp_path / "x.parquet")
     pd.testing.assert_frame_equal(written, vb.extract_features([voice], ["voice"]), check_exact=True)
     assert vb.errors(written).empty
+
+
+def test_an_encoder_adds_its_embedding(voice, tmp_path):
+    from vocalbio.encoders import TFWhisperEncoder
+
+    sizes = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+    TFWhisperEncoder(sizes).save_pretrained(tmp_path / "tiny")
+    table = tmp_path / "table.parquet"
+    arguments = [str(voice), "-o", str(table), "-f", "spectral", "--encoder", str(tmp_path / "tiny"), "--layer", "1"]
+    assert CliRunner().invoke(app, ["extract", *arguments]).exit_code == 0
+    columns = pd.read_parquet(table).columns
+    assert columns.str.startswith("tiny_L1__").sum() == 16
 
 
 def test_some_failed_inputs_give_exit_code_1_and_the_rest_is_done(voice, tmp_path):
@@ -120,3 +138,19 @@ def test_the_doctor_lists_encoders_in_the_local_cache(monkeypatch):
     monkeypatch.setattr(doctor, "_accelerators", list)
     monkeypatch.setattr(doctor, "_weights", lambda: ["facebook/wav2vec2-base-960h"])
     assert "  facebook/wav2vec2-base-960h" in to_text(examine())
+
+
+def test_every_command_and_every_option_is_in_the_docs():
+    from typer.main import get_command
+
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    chapters = {part.split("\n", 1)[0]: part for part in page.split("\n## ")[1:]}
+    commands = get_command(app).commands
+    assert set(commands) == set(chapters)
+    shared = chapters["train"]  # evaluate takes the same
+    for name, command in commands.items():
+        text = chapters[name] + (shared if name == "evaluate" else "")
+        for parameter in command.params:
+            option = getattr(parameter, "opts", [""])[0]
+            if option.startswith("-"):
+                assert f"{option}" in text, f"{name} {option}"

@@ -7,13 +7,34 @@ from typing import Literal
 
 from vocalbio.errors import ParameterError
 
-__all__ = ["CONDITIONS", "DISCLAIMER", "Condition", "get_condition"]
+__all__ = ["CONDITIONS", "DISCLAIMER", "Condition", "SeverityScale", "get_condition"]
 
 DISCLAIMER = (
     "Screening aid for research. Not a diagnosis, not a medical device; results may be wrong. "
     "Do not start, stop or change treatment because of it. A low score does not rule out illness. "
     "If you are in crisis, contact local emergency services."
 )
+
+
+@dataclass(frozen=True)
+class SeverityScale:
+    """
+    How severe a condition is, as a number.
+
+    Attributes
+    ----------
+    name : str
+        What it is called, such as ``"PHQ-8"``.
+    low, high : float
+        Lowest and highest value.
+    cutoff : float
+        Value that parts the labels.
+    """
+
+    name: str
+    low: float
+    high: float
+    cutoff: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,8 @@ class Condition:
         Default cut-off: a probability (two classes) or a score (0-100).
     above, below : str
         The words for a value on either side of `threshold`.
+    severity : SeverityScale or None
+        The scale of its severity, where it has one.
     references : tuple of str
         Where the definitions come from.
     """
@@ -46,6 +69,7 @@ class Condition:
     threshold: float
     above: str
     below: str
+    severity: SeverityScale | None
     references: tuple[str, ...]
 
     @property
@@ -63,6 +87,7 @@ CONDITIONS: dict[str, Condition] = {
         threshold=0.5,
         above="High Risk",
         below="Low Risk",
+        severity=SeverityScale("PHQ-8", 0.0, 24.0, 10.0),
         references=(
             "Kroenke K et al. The PHQ-8 as a measure of current depression in the general population. "
             "J Affect Disord 2009;114:163-173. doi:10.1016/j.jad.2008.06.026",
@@ -76,6 +101,7 @@ CONDITIONS: dict[str, Condition] = {
         threshold=70.0,
         above="High",
         below="Normal",
+        severity=SeverityScale("stress", 0.0, 100.0, 70.0),
         references=(
             "Labels are acted or self-reported emotions standing in for stress; "
             "the score is 100 * (0.5 * P(sad) + 1.0 * P(anxious)), High above 70.",
@@ -89,6 +115,7 @@ CONDITIONS: dict[str, Condition] = {
         threshold=0.5,
         above="event",
         below="no event",
+        severity=None,
         references=(
             "Berry RB et al. Rules for scoring respiratory events in sleep: update of the 2007 AASM manual. "
             "J Clin Sleep Med 2012;8:597-619. doi:10.5664/jcsm.2172",

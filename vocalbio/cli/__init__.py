@@ -1,4 +1,4 @@
-"""The command line: ``vocalbio demo``, ``vocalbio extract``, ``vocalbio doctor``."""
+"""The command line: ``vocalbio extract``, ``predict``, ``train``, ``evaluate``, ``demo``, ``doctor``."""
 
 from vocalbio.cli.app import main
 

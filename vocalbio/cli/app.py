@@ -1,104 +1,35 @@
-"""Commands and their options; the work is done elsewhere."""
+"""The program: its commands, and how it ends."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vocalbio.errors import VocalbioError
+from vocalbio.cli.extraction import extract
+from vocalbio.cli.models import evaluate, predict, train
+from vocalbio.cli.options import FAILED_INPUTS, NOTHING_DONE, Json
+from vocalbio.errors import VocalbioError, VocalbioWarning
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "plain_warnings"]
 
 app = typer.Typer(
     help="Voice recordings to features and answers. It screens, it does not diagnose.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it would take "[default: ...]" for markup and drop it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-FAILED_INPUTS, NOTHING_DONE = 1, 2
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-
-
-@app.command()
-def extract(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are searched for them.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Table to write: .parquet (keeps settings and reasons) or .csv.")
-    ] = Path("features.parquet"),
-    families: Annotated[
-        list[str] | None,
-        typer.Option("--family", "-f", help="prosody, voice or spectral; may be repeated. [default: prosody, voice]"),
-    ] = None,
-    feature_set: Annotated[str, typer.Option(help="openSMILE set of the prosody family.")] = "eGeMAPSv02",
-    window_s: Annotated[float | None, typer.Option(help="Cut into windows of this many seconds.")] = None,
-    hop_s: Annotated[float | None, typer.Option(help="Seconds from window to window. [default: window_s]")] = None,
-    speech_only: Annotated[bool, typer.Option(help="Cut pauses out for families that do not measure timing.")] = False,
-    n_jobs: Annotated[int, typer.Option("--jobs", "-j", help="Worker processes; -1: all cores.")] = 1,
-    on_error: Annotated[str, typer.Option(help="record: keep a row of NaN; raise: stop at the first.")] = "record",
-    progress: Annotated[bool | None, typer.Option(help="Progress bar. [default: on a terminal]")] = None,
-    as_json: Json = False,
-) -> None:
-    """Turn recordings into a table of features, one row a recording or window."""
-    from vocalbio import Prosody, errors, extract_features
-    from vocalbio.errors import ParameterError
-
-    if output.suffix not in (".parquet", ".csv"):
-        raise ParameterError(f"output is {output}; expected a name that ends in .parquet or .csv")
-    if not output.absolute().parent.is_dir():
-        raise ParameterError(f"the folder of {output} does not exist; make it first")
-    recordings = _find_recordings(files)
-    chosen = [Prosody(feature_set) if name == "prosody" else name for name in families or ("prosody", "voice")]
-    table = extract_features(
-        recordings,
-        chosen,
-        window_s=window_s,
-        hop_s=hop_s,
-        speech_only=speech_only,
-        n_jobs=n_jobs,
-        on_error=on_error,
-        progress=progress,
-    )
-    if output.suffix == ".csv":
-        table.to_csv(output)
-    else:
-        table.to_parquet(output)
-    failed = errors(table)
-    if as_json:
-        summary = {
-            "output": str(output),
-            "rows": len(table),
-            "columns": table.shape[1],
-            "failed": [
-                {"file": file, "stage": stage, "reason": reason}
-                for (file, _, _), stage, reason in zip(failed.index, failed["stage"], failed["reason"], strict=True)
-            ],
-        }
-        typer.echo(json.dumps(summary, indent=2))
-    else:
-        typer.echo(f"{output}: {len(table)} rows, {table.shape[1]} columns")
-        for (file, _, _), stage, reason in zip(failed.index, failed["stage"], failed["reason"], strict=True):
-            typer.echo(f"  not usable: {file} [{stage}] {reason}", err=True)
-    if len(failed):
-        raise typer.Exit(FAILED_INPUTS if len(failed) < len(table) else NOTHING_DONE)
-
-
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".mp4", ".aif", ".aiff"}
-
-
-def _find_recordings(paths: list[Path]) -> list[Path]:
-    """Files as given; a folder stands for the recordings in it, in the order of their names."""
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
-        found += inside or [path]
-    return found
+for command in (extract, predict, train, evaluate):
+    app.command()(command)
 
 
 @app.command()
@@ -149,11 +80,31 @@ def _options(
     pass
 
 
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show our own warnings as one line for people, without the place in the code."""
+    usual = warnings.formatwarning
+
+    def write(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, VocalbioWarning):
+            return f"vocalbio: warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = write
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def main() -> None:
     """Run the command line: exit code 0, 1 (some inputs failed, the rest done) or 2 (usage, or nothing done)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets with a page of hardware notes
     try:
-        app()
+        with plain_warnings():
+            app()
     except VocalbioError as error:
         typer.echo(f"vocalbio: {error}", err=True)
         sys.exit(NOTHING_DONE)

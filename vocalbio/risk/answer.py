@@ -42,7 +42,8 @@ class Answer:
     reasons : tuple of str
         Reasons for doubt; empty if none was found.
     training : dict
-        What the model was trained on, and on what terms it may be used (``licence``).
+        What the model was trained on, on what terms it may be used (``licence``), and where its file tells: the
+        ``corpus``, and a ``notice`` that goes with every answer.
     disclaimer : str
         What the answer is not.
     """
@@ -85,7 +86,10 @@ class Answer:
         lines.append(
             f"  trained on {cohort.get('n_recordings')} recordings of "
             f"{'an unknown number of' if speakers is None else speakers} speakers"
+            + (f": {cohort['corpus']}" if cohort.get("corpus") else "")
         )
+        if cohort.get("notice"):
+            lines.append(f"  {cohort['notice']}")
         if cohort.get("licence"):
             lines.append(f"  licence: {cohort['licence']}")
         return "\n".join([*lines, f"  {self.disclaimer}"])

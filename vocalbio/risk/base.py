@@ -535,6 +535,42 @@ class VoiceModel(BaseEstimator):
         answers = [self._answer(table) for table in tables]
         return answers if several else answers[0]
 
+    def measure(self, audio: Any, *, n_jobs: int | None = None, progress: bool | None = None) -> pd.DataFrame:
+        """
+        Extract what this model takes, with its own settings: for `vocalbio.evaluation.evaluate`, or `predict_proba`.
+
+        Parameters
+        ----------
+        audio : path, Recording, list of either, or pandas index
+            As in `vocalbio.extract_features`; for sequences each file once.
+        n_jobs : int, optional
+            Worker processes.
+        progress : bool, optional
+            Show a progress bar; None: on a terminal or in a notebook.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of training, and those of quality. `vocalbio.datasets.Sequences.from_table` makes sequences
+            of it for a network that takes those.
+
+        Raises
+        ------
+        ParameterError
+            If the model does not know how its features were extracted.
+        """
+        extractor = clone(self._audio_extractor()).set_params(
+            quality=True, on_error="record", n_jobs=n_jobs, progress=progress
+        )
+        return self._own_columns(extractor.transform(audio))
+
+    def _own_columns(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Leave out features that the model was not trained on, as a model of some columns only."""
+        columns = self.manifest_["columns"]
+        if columns is None:
+            return table
+        return table[[name for name in table if not is_feature(name) or name in set(columns)]]
+
     def _audio_extractor(self) -> FeatureExtractor:
         self._check_fitted()
         if self.extractor is not None:
@@ -548,8 +584,7 @@ class VoiceModel(BaseEstimator):
 
     def _answer(self, table: pd.DataFrame) -> Answer:
         columns = self.manifest_["columns"]
-        if columns is not None:  # a model of some columns only takes those
-            table = table[[name for name in table if not is_feature(name) or name in set(columns)]]
+        table = self._own_columns(table)
         X = Sequences.from_table(table, by=["one"] * len(table)) if self._sequential else table
         found = self._find(X)
         found = found[~np.isnan(found).any(axis=1)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
-from vocalbio.conditions import get_condition
+from vocalbio.conditions import CONDITIONS, SeverityScale, get_condition
 from vocalbio.errors import ParameterError
 from vocalbio.extract import FeatureExtractor
 from vocalbio.risk.base import Targets, Verdict, VoiceModel, _is_number
@@ -18,11 +18,6 @@ from vocalbio.risk.intervals import conformal_radius
 
 __all__ = ["SeverityModel"]
 
-SCALES: dict[str, tuple[str, float, float, float]] = {
-    "depression": ("PHQ-8", 0.0, 24.0, 10.0),
-    "stress": ("stress", 0.0, 100.0, 70.0),
-}
-"""Name, lowest, highest, and the cut-off of a label, by condition."""
 LOSSES = ("mse", "ccc")
 
 
@@ -124,10 +119,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if self.condition not in SCALES:
-            raise ParameterError(
-                f"condition is {self.condition!r}; a severity is known for {', '.join(map(repr, SCALES))}"
-            )
+        self._scale  # noqa: B018 - a condition without a severity is told first
         if self.loss not in LOSSES:
             raise ParameterError(f"loss is {self.loss!r}; expected one of {', '.join(map(repr, LOSSES))}")
         scale = self.scale
@@ -139,9 +131,20 @@ class SeverityModel(RegressorMixin, VoiceModel):
         if not _is_number(level) or not 0 < level < 1:
             raise ParameterError(f"interval_level is {level!r}; expected a number between 0 and 1, such as 0.9")
 
+    @property
+    def _scale(self) -> SeverityScale:
+        """Of the condition."""
+        scale = get_condition(self.condition).severity
+        if scale is None:
+            known = [name for name, condition in CONDITIONS.items() if condition.severity is not None]
+            raise ParameterError(
+                f"condition is {self.condition!r}; a severity is known for {', '.join(map(repr, known))}"
+            )
+        return scale
+
     def _limits(self) -> tuple[float, float]:
-        _, low, high, _ = SCALES[self.condition]
-        return (low, high) if self.scale is None else (float(self.scale[0]), float(self.scale[1]))
+        scale = self._scale
+        return (scale.low, scale.high) if self.scale is None else (float(self.scale[0]), float(self.scale[1]))
 
     def _loss(self) -> str:
         return self.loss
@@ -156,7 +159,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
             raise ParameterError("y holds infinity; expected severities")
         if values.min() < low or values.max() > high:
             raise ParameterError(
-                f"y goes from {values.min():g} to {values.max():g}; {SCALES[self.condition][0]} goes from {low:g} to "
+                f"y goes from {values.min():g} to {values.max():g}; {self._scale.name} goes from {low:g} to "
                 f"{high:g}. For another scale pass scale=(lowest, highest)"
             )
         return values
@@ -165,7 +168,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
         values = self._severities(labels)
         self.target_centre_ = float(values.mean())
         self.target_spread_ = float(values.std()) or 1.0
-        self.threshold_ = SCALES[self.condition][3]
+        self.threshold_ = self._scale.cutoff
 
     def _targets(self, labels: NDArray[Any], units: NDArray[Any]) -> Targets:
         values = (self._severities(labels) - self.target_centre_) / self.target_spread_
@@ -247,7 +250,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
         # a score is high above its threshold, a questionnaire from its cut-off on
         is_above = value > self.threshold_ if condition.score_weights is not None else value >= self.threshold_
         verdict = Verdict(condition.above if is_above else condition.below, [], score=value)
-        verdict.scale = {"name": SCALES[self.condition][0], "low": low, "high": high}
+        verdict.scale = {"name": self._scale.name, "low": low, "high": high}
         if self.interval_reason_:
             verdict.reasons.append(f"no interval: {self.interval_reason_}")
         else:

@@ -1,0 +1,314 @@
+"""
+The stress model in the wheel: how it is trained, how good it is on speakers that it never heard, its card.
+
+    VOCALBIO_DATA=DATA python benchmarks/train_stress_model.py --work-dir FOLDER
+
+Writes vocalbio/risk/shipped/stress.vocalbio and its model card (beside it, and docs/stress_model.md). Finished folds
+are kept in the work dir: started again after an interruption, it goes on.
+
+- Recordings: RAVDESS, actors 01-16, neutral / sad / fearful (taken for anxious); every clip is one recording.
+- Inputs: prosody + voice + spectral, which need no download, without the columns that a gain changes by definition
+  (LEVEL): how loud somebody is says more about the microphone than about the speaker.
+- Model: RiskModel("stress", preset="small", class_weight="balanced", n_networks=5), all else by default.
+- What else was tried beforehand, by leave-one-speaker-out on these speakers, one network and one seed each (UAR):
+  prosody + voice 0.750, prosody + voice + spectral 0.766, voice + spectral 0.695; with clips at -10 and +10 dB added to
+  the training rows, the first two 0.734 and 0.742; prosody + voice + spectral with five networks instead of one 0.747.
+  The best of these differ by less than the noise of 16 speakers, so the result of the one that was kept may be too good
+  by a few hundredths. Five networks were kept so that what is shipped does not hang on one seed.
+- Another corpus: nEMO (Polish, 4 actors), neutral / sadness / fear; the finished model as it is. What came out of it
+  was known when this paragraph was written, and changed nothing: with each of the families the same comes out.
+- Gain: every clip again at -10 dB, and at +10 dB where it does not clip, scored by models that never heard the speaker.
+
+Acted emotion is not clinical stress.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import vocalbio as vb
+from vocalbio.evaluation import Evaluation, compare, cross_validate, evaluate
+from vocalbio.evaluation.text import cell
+from vocalbio.extract import read_settings
+
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "vocalbio/risk/shipped/stress.vocalbio"
+CARDS = (MODEL.with_suffix(".md"), ROOT / "docs/stress_model.md")
+
+SEEDS = (0, 1, 2)
+FAMILIES = ("prosody", "voice", "spectral")
+LEVEL = re.compile(
+    r"prosody__(loudness_sma3_(?!stddevNorm)|spectralFlux(V|UV)?_sma3(nz)?_amean|equivalentSoundLevel|slope)"
+    r"|spectral__(mfcc00_mean|logmel)"
+)
+"""Columns that grow with the gain, or (slopes and log-mel deviations) with how far it lifts a clip above its floor."""
+GAINS_DB = (-10, 10)
+METRICS = ["uar", "auroc", "brier", "ece"]
+REFERENCE = "logistic regression, eGeMAPS"
+
+CORPUS = (
+    "RAVDESS, actors 01-16, neutral / sad / fearful taken for anxious (Livingstone & Russo 2018, "
+    "doi:10.1371/journal.pone.0196391)"
+)
+NOTICE = (
+    "Trained on acted emotions of 16 North American actors who spoke two sentences in a studio. Acted emotion is not "
+    "clinical stress: this score has not been compared with anybody's stress, and on another corpus of acted emotions "
+    "(nEMO, Polish) the model did no better than guessing."
+)
+LICENCE = (
+    "CC BY-NC-SA 4.0, as the recordings it was trained on: no commercial use, share alike. Its prosody features need "
+    "openSMILE, whose research licence excludes commercial use too"
+)
+
+
+def read_clips(data: Path) -> pd.DataFrame:
+    """Manifest of the three classes."""
+    manifest = pd.read_csv(data / "ravdess" / "manifest.csv")
+    manifest = manifest[manifest.emotion.isin(["neutral", "sad", "fearful"])].reset_index(drop=True)
+    return manifest.assign(label=manifest.emotion.replace({"fearful": "anxious"}))
+
+
+def read_table(data: Path, manifest: pd.DataFrame, gain_db: float, work_dir: Path) -> pd.DataFrame:
+    """Features of all clips at a gain; kept in the work dir. Clips that would clip have a row, but no numbers."""
+    extractor = vb.FeatureExtractor(FAMILIES)
+    cache = work_dir / f"features{gain_db:+g}.parquet"
+    if cache.exists():
+        X = pd.read_parquet(cache)
+        if (read_settings(X) or {}).get("extractor") == extractor.to_dict():
+            return X
+    clips = []
+    for file in manifest.file:
+        clip = vb.load_audio(data / "ravdess" / file)
+        clips.append(replace(clip, samples=(clip.samples * 10 ** (gain_db / 20)).astype(np.float32), file=file))
+    X = extractor.transform(clips)
+    fits = np.array([np.abs(clip.samples).max() < 1 for clip in clips])
+    X.loc[~fits, [name for name in X if not name.startswith("quality__")]] = np.nan
+    X.to_parquet(cache)
+    return X
+
+
+def network() -> vb.RiskModel:
+    """The model, as named above."""
+    return vb.RiskModel("stress", preset="small", class_weight="balanced", n_networks=5, random_state=0)
+
+
+def logistic() -> Any:
+    """The linear model of the baselines."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    impute = SimpleImputer(strategy="median", keep_empty_features=True)
+    return make_pipeline(impute, StandardScaler(), LogisticRegression(max_iter=5000, class_weight="balanced"))
+
+
+def judge(model: Any, X: pd.DataFrame, manifest: pd.DataFrame, **more: Any) -> Evaluation:
+    """Leave one speaker out."""
+    return cross_validate(
+        model, X, manifest.label.to_numpy(), groups=manifest.speaker.to_numpy(), metrics=METRICS, level="recording",
+        **({"baselines": False, "breakdown": []} | more),
+    )  # fmt: skip
+
+
+def shifts(tables: dict[int, pd.DataFrame], manifest: pd.DataFrame, work_dir: Path) -> pd.DataFrame:
+    """Scores at every gain, one row a clip, from models that were trained on the other speakers' clips as they are."""
+    every = pd.concat([table.reset_index(drop=True) for table in tables.values()], ignore_index=True)
+    speakers = np.tile(manifest.speaker.to_numpy(), len(tables))
+    number = np.arange(len(manifest))
+    folds = [
+        (number[manifest.speaker != speaker], np.flatnonzero(speakers == speaker))
+        for speaker in manifest.speaker.unique()
+    ]
+    found = judge(
+        network(), every, pd.concat([manifest] * len(tables)), cv=folds, check_audio=False, work_dir=work_dir / "folds"
+    ).predictions.set_index("row")
+    score = 100 * (0.5 * found["score_sad"] + found["score_anxious"])
+    n = len(manifest)
+    return pd.DataFrame({gain: score.reindex(np.arange(n) + n * place).to_numpy() for place, gain in enumerate(tables)})
+
+
+def row(title: str, result: Evaluation, system: str | None = None, against: Evaluation | None = None) -> list[str]:
+    """A line of the table of systems."""
+    lines = result.table.xs("recording").loc[system or result.model]
+    difference = ""
+    if against is not None:
+        against = replace(against, task=result.task)  # which may have the same classes in another order
+        line = compare(result, against, systems=(system or result.model, REFERENCE), level="recording").loc["uar"]
+        difference = f"{line['difference']:+.2f} [{line['low']:+.2f}, {line['high']:+.2f}]"
+    return [title, *(cell(lines.loc[metric]) for metric in METRICS), difference]
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *rows])
+
+
+def measure(
+    X: pd.DataFrame, tables: dict[int, pd.DataFrame], manifest: pd.DataFrame, work_dir: Path
+) -> tuple[str, dict[str, Any]]:
+    """Everything that the card tells: as text, and the headline numbers."""
+    folds = work_dir / "folds"
+    person = manifest[["sex", "intensity"]].set_axis(X.index)
+    normal = np.flatnonzero(manifest.intensity == "normal")
+    own = tables[0]
+    found = judge(network(), own, manifest, seeds=SEEDS, person=person, breakdown=["intensity", "sex"], work_dir=folds)
+    linear = judge(logistic(), X, manifest, baselines=True, person=person, work_dir=folds)
+    only = judge(network(), own.iloc[normal], manifest.iloc[normal], seeds=SEEDS[:1], work_dir=folds)
+    only_linear = judge(logistic(), X.iloc[normal], manifest.iloc[normal], baselines=True, work_dir=folds)
+    print(found, flush=True)
+    parts = found.breakdown.query("metric == 'uar'").assign(seeds_sd=np.nan)
+    part = {entry["part"]: cell(entry) for _, entry in parts.iterrows()}
+    systems = [
+        row("**this model**", found, None, linear),
+        row(REFERENCE, linear, REFERENCE),
+        row("loudness only", linear, "loudness only", linear),
+        row("duration only", linear, "duration only", linear),
+        row("sex only", linear, "sex only", linear),
+        row("majority", linear, "majority"),
+        row("normal intensity alone: this model", only, None, only_linear),
+        row("normal intensity alone: loudness only", only_linear, "loudness only", only_linear),
+    ]
+    scores = shifts(tables, manifest, work_dir)
+    gains, medians = [], {}
+    for gain in GAINS_DB:
+        moved = (scores[gain] - scores[0]).abs().dropna()
+        medians[f"{gain:+d} dB"] = float(moved.median())
+        gains.append([f"{gain:+d} dB", str(len(moved)), f"{moved.median():.1f}", f"{moved.quantile(0.9):.1f}"])
+    uar, ece = (found.interval(metric, level="recording") for metric in ("uar", "ece"))
+    numbers = {
+        "protocol": f"leave one speaker out, {len(SEEDS)} seeds",
+        "uar": uar.estimate, "uar_low": uar.low, "uar_high": uar.high, "ece": ece.estimate,
+        "median_score_shift": medians,
+    }  # fmt: skip
+    heads = ["", "UAR", "AUROC", "Brier", "ECE", f"UAR minus that of {REFERENCE}"]
+    text = f"""## How good it is on speakers that it never heard
+
+Leave one speaker out over the 16 actors, {len(SEEDS)} seeds, 95 % intervals over speakers; guessing gives a UAR of
+0.33. Neutral was recorded at normal intensity only, so loudness alone tells the classes apart: see its row, and the
+rows of models that were trained and judged on clips of normal intensity alone.
+
+{markdown(heads, systems)}
+
+UAR of the first row by part of the cohort: clips of normal intensity {part["normal"]}; women {part["female"]}, men
+{part["male"]}.
+
+Before this configuration was settled, four others were looked at on these same speakers (the training script names
+them). The best of them differed by less than their noise, so the numbers above may be too good by a few hundredths.
+
+## Gain
+
+A microphone's gain should not be anybody's stress. Columns that a gain changes by definition are left out. Every clip
+again at −10 dB, and at +10 dB where it does not clip, scored by models that never heard the speaker; by how many of 100
+points the score moves:
+
+{markdown(["gain", "clips", "median", "90 %"], gains)}
+
+What is left comes from openSMILE, which works on 16 bits and misses voicing in quiet clips (these are quiet ones).
+"""
+    return text, numbers
+
+
+def measure_elsewhere(model: vb.RiskModel, data: Path, work_dir: Path) -> tuple[str, dict[str, Any]]:
+    """The finished model on nEMO, as it is: as text, and as numbers."""
+    manifest = pd.read_csv(data / "nemo" / "manifest.csv")
+    labels = manifest.emotion.map({"neutral": "neutral", "sadness": "sad", "fear": "anxious"})
+    manifest, labels = manifest[labels.notna()], labels.dropna().to_numpy(str)
+    cache = work_dir / "nemo.parquet"
+    if not cache.exists():
+        model.measure([data / "nemo" / file for file in manifest.file], n_jobs=2).to_parquet(cache)
+    X = pd.read_parquet(cache)
+    found = evaluate(model, X, labels, groups=manifest.speaker.to_numpy(), metrics=METRICS, breakdown=[])
+    uar, auroc, ece = (found.interval(metric, level="recording") for metric in ("uar", "auroc", "ece"))
+    said = pd.Series(model.predict(X)).value_counts(normalize=True)
+    rows = X[model.manifest_["columns"]].to_numpy(float)
+    unlike = np.mean([model.likeness_.doubt(row[None], None, model.scaling_) is not None for row in rows])
+    text = f"""## On another corpus
+
+nEMO (Christop 2024, arXiv:2404.06292): Polish sentences by 4 actors, {len(labels)} clips, neutral / sadness / fear in
+equal parts. UAR {uar.estimate:.2f} [{uar.low:.2f}, {uar.high:.2f}], AUROC {auroc.estimate:.2f} [{auroc.low:.2f},
+{auroc.high:.2f}], ECE {ece.estimate:.2f}: the model calls {said.iloc[0]:.0%} of the clips {said.index[0]}, and only
+{unlike:.0%} of the answers are marked as unlike the training cohort. Labels, probabilities and intervals hold for
+recordings like those of training only; elsewhere they are confidently wrong. Models of each family alone do the same.
+"""
+    return text, {"nemo_uar": uar.estimate, "nemo_uar_low": uar.low, "nemo_uar_high": uar.high}
+
+
+def write_card(evidence: str, model: vb.RiskModel, n_columns: int) -> None:
+    """The model card, beside the model and in the docs."""
+    counts = ", ".join(f"{name} {n}" for name, n in model.manifest_["training"]["classes"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in model.manifest_["versions"].items())
+    text = f"""# The stress model in the wheel
+
+Written by `benchmarks/train_stress_model.py`, with the numbers that it measured. {NOTICE}
+
+```
+vocalbio predict stress memo.wav
+```
+
+```python
+from vocalbio.risk import load_shipped
+
+print(load_shipped("stress").score_audio("memo.wav"))
+```
+
+| | |
+|---|---|
+| answers | P(neutral), P(sad), P(anxious) with intervals; score 100·(0.5·P(sad) + P(anxious)), "High" above 70 |
+| inputs | {n_columns} columns of prosody (eGeMAPS), voice (Praat) and spectral (librosa); no level, no download |
+| network | mean of five dense ones (`preset="small"`), classes weighed alike, calibrated on held-out speakers |
+| trained on | {CORPUS}: {len(model.likeness_.distances)} clips ({counts}) of 16 speakers, 8 women, 8 men |
+| licence | {LICENCE} |
+| made with | {versions} |
+
+## What it is for, and what not
+
+For trying vocalbio out, for teaching, and as a starting point that others can beat. Not for decisions about a person,
+nor at work or in schools. The actors were professionals of 21 to 33 years with North American English, the two
+sentences were always the same, and the studio was quiet: other languages, ages, rooms, phones and everyday speech are
+all unlike the training cohort (see below what comes of it). Nothing here knows of blood pressure,
+cortisol or a questionnaire. Judge it on recordings of your own before you believe it:
+`vocalbio evaluate --data recordings.csv --model shipped`.
+
+{evidence}"""
+    for path in CARDS:
+        path.write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure, fit on everybody, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("VOCALBIO_DATA", "../shared/data"))
+    parser.add_argument("--work-dir", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.work_dir.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore")
+    manifest = read_clips(Path(arguments.data))
+    whole = {gain: read_table(Path(arguments.data), manifest, gain, arguments.work_dir) for gain in (0, *GAINS_DB)}
+    tables = {gain: X[[name for name in X if not LEVEL.match(name)]] for gain, X in whole.items()}
+    evidence, numbers = measure(whole[0], tables, manifest, arguments.work_dir)
+
+    model = network().fit(tables[0], manifest.label.to_numpy(), groups=manifest.speaker.to_numpy())
+    model.manifest_["training"] |= {
+        "corpus": CORPUS, "notice": NOTICE, "sex": "8 female, 8 male", "age": "21 to 33 years",
+    }  # fmt: skip
+    text, elsewhere = measure_elsewhere(model, Path(arguments.data), arguments.work_dir)
+    model.manifest_["metrics"] = numbers | elsewhere
+    MODEL.parent.mkdir(exist_ok=True)
+    model.save(MODEL, licence=LICENCE)
+    write_card(f"{evidence}\n{text}", model, model.n_features_in_)
+    print(CARDS[0].read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
