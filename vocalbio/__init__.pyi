@@ -6,6 +6,7 @@ from . import encoders as encoders
 from . import figures as figures
 from . import metrics as metrics
 from . import networks as networks
+from . import risk as risk
 from .audio import Recording as Recording
 from .audio import load_audio as load_audio
 from .datasets import Sequences as Sequences
