@@ -26,6 +26,9 @@ PARTS = {
 }
 """All that a saved network may consist of; a new layer in `vocalbio.networks` is added here."""
 
+NEWER = ("quantization_config", "input_axes", "output_axes")
+"""Settings of layers and initializers that Keras 3.9 does not know."""
+
 
 def keras_to_bytes(network: Any) -> bytes:
     """Serialise a Keras model in its own format, without optimiser and metrics."""
@@ -35,7 +38,25 @@ def keras_to_bytes(network: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         network.save(path)
-        return path.read_bytes()
+        return _portable(path.read_bytes())
+
+
+def _portable(content: bytes) -> bytes:
+    """Leave out what newer versions of Keras say by None and older ones refuse, so that those can load it too."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as written:
+        for entry in given.infolist():
+            member = given.read(entry)
+            if entry.filename == "config.json":
+                member = json.dumps(_without(json.loads(member))).encode()
+            written.writestr(entry, member)
+    return packed.getvalue()
+
+
+def _without(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _without(entry) for key, entry in config.items() if not (key in NEWER and entry is None)}
+    return [_without(entry) for entry in config] if isinstance(config, list) else config
 
 
 def keras_from_bytes(content: bytes, file: str) -> Any:
