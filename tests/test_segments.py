@@ -9,11 +9,13 @@ import pytest
 import soundfile
 
 from vocalbio.audio import Recording, load_audio, window_audio
-from vocalbio.errors import AudioError, MissingPackageError, ParameterError
+from vocalbio.errors import AudioError, MissingPackageError, ParameterError, VocalbioWarning
 from vocalbio.segments import (
     merge_turns,
+    read_elan,
     read_rttm,
     read_textgrid,
+    read_transcript,
     sounding_intervals,
     speech_intervals,
     speech_only,
@@ -89,6 +91,33 @@ Object class = "TextGrid"
 1.25
 3.5
 ""
+"""
+
+
+ELAN = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-05-01T10:00:00+01:00" FORMAT="3.0" VERSION="3.0"
+    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+    xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+  <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///a.wav" MIME_TYPE="audio/x-wav"/>
+  </HEADER>
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="2500"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="4000"/>
+    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="130"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="2100"/>
+    <TIME_SLOT TIME_SLOT_ID="ts5"/>
+  </TIME_ORDER>
+  <TIER LINGUISTIC_TYPE_REF="default-lt" PARTICIPANT="Ángel" TIER_ID="A-speech">
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+      <ANNOTATION_VALUE>sí &amp; no</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+  </TIER>
+  <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="doctor">
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
+      <ANNOTATION_VALUE/></ALIGNABLE_ANNOTATION></ANNOTATION>
+  </TIER>
+  <TIER LINGUISTIC_TYPE_REF="gloss" PARENT_REF="A-speech" TIER_ID="A-gloss">
+    <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a3" ANNOTATION_REF="a1"><ANNOTATION_VALUE>yes and no</ANNOTATION_VALUE>
+    </REF_ANNOTATION></ANNOTATION>
+  </TIER>
+</ANNOTATION_DOCUMENT>
 """
 
 
@@ -193,6 +222,110 @@ class TestReadTextgrid:
         monkeypatch.setitem(sys.modules, "parselmouth", None)
         with pytest.raises(MissingPackageError, match=r"TextGrid.*pip install 'praat-parselmouth'"):
             read_textgrid(tmp_path)
+
+
+class TestReadElan:
+    def test_reads_all_turns_in_order_of_time(self, tmp_path):
+        path = tmp_path / "talk.eaf"
+        path.write_text(ELAN, encoding="utf-8")
+        assert read_elan(path).values.tolist() == [
+            [0.13, 2.1, "doctor", "doctor", ""],
+            [2.5, 4.0, "Ángel", "A-speech", "sí & no"],
+        ]
+        assert read_elan(path, "doctor").speaker.tolist() == ["doctor"]
+        assert len(read_elan(path, "A-gloss")) == 0  # its annotations hang on others
+
+    def test_reads_utf_16(self, tmp_path):
+        path = tmp_path / "talk.eaf"
+        path.write_bytes(ELAN.replace("UTF-8", "UTF-16").encode("utf-16"))
+        assert read_elan(path).speaker.tolist() == ["doctor", "Ángel"]
+
+    def test_its_turns_become_an_index(self, tmp_path):
+        path = tmp_path / "talk.eaf"
+        path.write_text(ELAN, encoding="utf-8")
+        index = turns_to_index(merge_turns(read_elan(path)), "talk.wav")
+        assert index[0] == ("talk.wav", pd.Timedelta("130ms"), pd.Timedelta("2100ms"))
+
+    def test_annotations_without_a_time_are_left_out_and_told(self, tmp_path):
+        path = tmp_path / "talk.eaf"
+        path.write_text(ELAN.replace('TIME_SLOT_REF2="ts4"', 'TIME_SLOT_REF2="ts5"'), encoding="utf-8")
+        with pytest.warns(VocalbioWarning, match=r"talk\.eaf: 1 annotations have no time of their own"):
+            assert read_elan(path).speaker.tolist() == ["Ángel"]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+    def test_documents_that_could_grow_without_bound_are_refused(self, tmp_path, encoding):
+        path = tmp_path / "talk.eaf"
+        bomb = '<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><ANNOTATION_DOCUMENT>&c;</ANNOTATION_DOCUMENT>'
+        path.write_bytes(bomb.encode(encoding))
+        with pytest.raises(ParameterError, match="declares a document type, which no ELAN file does"):
+            read_elan(path)
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("<ANNOTATION_DOCUMENT>", r"talk\.eaf cannot be read as an ELAN file: "),
+            ("", "cannot be read as an ELAN file"),
+            ("<TextGrid/>", "its root is <TextGrid>; expected <ANNOTATION_DOCUMENT>"),
+        ],
+    )
+    def test_says_when_it_is_no_elan_file(self, tmp_path, content, words):
+        path = tmp_path / "talk.eaf"
+        path.write_text(content)
+        with pytest.raises(ParameterError, match=words):
+            read_elan(path)
+        with pytest.raises(ParameterError, match=r"gone\.eaf cannot be read"):
+            read_elan(tmp_path / "gone.eaf")
+
+    def test_names_the_tiers_there_are(self, tmp_path):
+        path = tmp_path / "talk.eaf"
+        path.write_text(ELAN, encoding="utf-8")
+        with pytest.raises(ParameterError, match=r"tier is 'x'; .*\['A-speech', 'doctor', 'A-gloss'\]"):
+            read_elan(path, "x")
+
+
+class TestReadTranscript:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'start_time\tstop_time\tspeaker\tvalue\n0.5\t2\tEllie\tso, "how\n3\t4.25\tParticipant\tfine\n',
+            'Start,End,Speaker,Text\n0.5,2,Ellie,"so, ""how"\n\n3,4.25,Participant,fine\n',
+            '\ufeffonset;offset;participant;utterance\r\n0.5;2;Ellie;so, "how\r\n3;4.25;Participant;fine\r\n',
+        ],
+        ids=["tabs", "commas", "semicolons"],
+    )
+    def test_finds_columns_and_what_stands_between_them(self, tmp_path, text):
+        path = tmp_path / "talk.csv"
+        path.write_bytes(text.encode())
+        expected = [[0.5, 2.0, "Ellie", 'so, "how'], [3.0, 4.25, "Participant", "fine"]]
+        assert read_transcript(path).values.tolist() == expected
+
+    def test_a_transcript_of_one_speaker_needs_no_column(self, tmp_path):
+        path = tmp_path / "talk.csv"
+        path.write_text("Start_Time,End_Time,Text,Confidence\n14.3,15.1,so I'm going to,0.93\n")
+        assert read_transcript(path, speaker="ann").values.tolist() == [[14.3, 15.1, "ann", "so I'm going to"]]
+        with pytest.raises(ParameterError, match="expected one named speaker or participant or who"):
+            read_transcript(path)
+
+    def test_lines_without_times_are_left_out_and_told(self, tmp_path):
+        path = tmp_path / "talk.csv"
+        path.write_text("start,end,speaker\n0,1,a\nsoon,2,a\n3,,a\n\n5,4,a\n6,inf,a\n7,8,a\n")
+        with pytest.warns(VocalbioWarning, match=r"left out 4 lines .* \(line 3, 4, 6, 7\)"):
+            assert read_transcript(path).start_s.tolist() == [0, 7]
+
+    def test_says_which_column_is_missing(self, tmp_path):
+        path = tmp_path / "talk.csv"
+        path.write_text("who,what\nann,hello\n")
+        with pytest.raises(ParameterError, match=r"has the columns \['who', 'what'\]; expected one named start_s or"):
+            read_transcript(path)
+        with pytest.raises(ParameterError, match=r"gone\.csv cannot be read"):
+            read_transcript(tmp_path / "gone.csv")
+
+    def test_one_line_of_names_is_an_empty_table(self, tmp_path):
+        path = tmp_path / "talk.csv"
+        path.write_text("start\tend\tspeaker\ttext\n")
+        table = read_transcript(path)
+        assert len(merge_turns(table)) == len(table) == 0
+        assert table.start_s.dtype == float
 
 
 def turns(*rows: tuple[float, float, str]) -> pd.DataFrame:

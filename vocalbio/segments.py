@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+from xml.parsers import expat
 
 import numpy as np
 import pandas as pd
 
 from vocalbio.audio import Recording, check_seconds, window_bounds
-from vocalbio.errors import ParameterError, required_for
+from vocalbio.errors import ParameterError, VocalbioWarning, required_for
 
 if TYPE_CHECKING:
     import parselmouth
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "merge_turns",
+    "read_elan",
     "read_rttm",
     "read_textgrid",
+    "read_transcript",
     "sounding_intervals",
     "speech_intervals",
     "speech_only",
@@ -29,6 +34,13 @@ __all__ = [
 
 SILENT_PEAK = 1e-6  # -120 dBFS: below the last bit of 16
 SHORTEST_S = 6.4 / 50  # what Praat's intensity needs at its pitch floor of 50 Hz
+TRANSCRIPT_COLUMNS = {
+    "start_s": ("start_s", "start_time", "start", "begin", "onset"),
+    "end_s": ("end_s", "end_time", "stop_time", "end", "stop", "offset"),
+    "speaker": ("speaker", "participant", "who"),
+    "text": ("text", "value", "transcript", "utterance", "words"),
+}
+"""Names under which transcripts hold their columns, in small letters."""
 
 
 def windows(duration_s: float, window_s: float, hop_s: float, sampling_rate_hz: float = 16_000) -> NDArray[np.float64]:
@@ -178,6 +190,157 @@ def read_textgrid(path: str | os.PathLike[str], tier: str | None = None) -> pd.D
     if tier not in tiers:
         raise ParameterError(f"tier is {tier!r}; expected one of the interval tiers of {name}: {list(tiers)}")
     return pd.DataFrame(_intervals(grid, tiers[tier]), columns=["start_s", "end_s", "label"])
+
+
+def read_elan(path: str | os.PathLike[str], tier: str | None = None) -> pd.DataFrame:
+    """
+    Read who speaks when from an ELAN annotation file.
+
+    Parameters
+    ----------
+    path : path-like
+        The .eaf file, of format 2.x or 3.0. Document types and entities, which ELAN never writes, are refused.
+    tier : str, optional
+        Name of one tier; by default all tiers whose annotations have times of their own.
+
+    Returns
+    -------
+    DataFrame
+        One row an annotation, in order of time: ``start_s``, ``end_s``, ``speaker`` (the tier's participant, or else
+        its name), ``tier``, ``label``. Annotations that depend on another (translations, glosses) are no turns and are
+        left out.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file or tier, or it is no ELAN file.
+
+    Warns
+    -----
+    VocalbioWarning
+        If the times of an annotation are not known, which is then left out.
+
+    References
+    ----------
+    .. [1] Brugman H, Russel A. Annotating multi-media/multi-modal resources with ELAN. LREC 2004;2065-2068.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from vocalbio.segments import read_elan
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "talk.eaf")
+    >>> _ = path.write_text('''<ANNOTATION_DOCUMENT><TIME_ORDER>
+    ... <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="500"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="2500"/>
+    ... </TIME_ORDER><TIER TIER_ID="A" PARTICIPANT="ann"><ANNOTATION>
+    ... <ALIGNABLE_ANNOTATION TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2"><ANNOTATION_VALUE>hello</ANNOTATION_VALUE>
+    ... </ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>''')
+    >>> read_elan(path)
+       start_s  end_s speaker tier  label
+    0      0.5    2.5     ann    A  hello
+    """
+    name = os.fsdecode(path)
+    document = _parse_xml(path, "ELAN file")
+    if document.tag != "ANNOTATION_DOCUMENT":
+        raise ParameterError(f"{name} is no ELAN file: its root is <{document.tag}>; expected <ANNOTATION_DOCUMENT>")
+    tiers = {str(found.get("TIER_ID")): found for found in document.iter("TIER")}
+    if tier is not None and tier not in tiers:
+        raise ParameterError(f"tier is {tier!r}; expected one of the tiers of {name}: {list(tiers)}")
+    milliseconds = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in document.iter("TIME_SLOT")}
+    rows, lost = [], 0
+    for tier_name in tiers if tier is None else [tier]:
+        speaker = tiers[tier_name].get("PARTICIPANT") or tier_name
+        for annotation in tiers[tier_name].iter("ALIGNABLE_ANNOTATION"):
+            slots = [milliseconds.get(annotation.get(f"TIME_SLOT_REF{number}")) for number in (1, 2)]
+            try:
+                start_s, end_s = (float(slot) / 1000 for slot in slots)  # type: ignore[arg-type]
+            except (TypeError, ValueError):  # a slot without a time: ELAN spreads such ones out when it draws them
+                lost += 1
+                continue
+            label = annotation.findtext("ANNOTATION_VALUE") or ""
+            rows.append((start_s, end_s, speaker, tier_name, label))
+    if lost:
+        warnings.warn(
+            f"{name}: {lost} annotations have no time of their own and are left out", VocalbioWarning, stacklevel=2
+        )
+    table = pd.DataFrame(rows, columns=["start_s", "end_s", "speaker", "tier", "label"])
+    return table.astype({"start_s": float, "end_s": float}).sort_values("start_s", kind="stable", ignore_index=True)
+
+
+def read_transcript(path: str | os.PathLike[str], speaker: str | None = None) -> pd.DataFrame:
+    r"""
+    Read who speaks when from a transcript in a table.
+
+    Parameters
+    ----------
+    path : path-like
+        A table in UTF-8 with a line of column names, and tabs, semicolons or commas between the columns: when a turn
+        starts and ends (``start_time``, ``stop_time``, ``start``, ``end``, ``onset``, ... in seconds), who speaks
+        (``speaker``, ``participant``) and, where there is one, the text (``text``, ``value``, ...). Case is ignored.
+    speaker : str, optional
+        Who speaks all of it, for a transcript that does not say.
+
+    Returns
+    -------
+    DataFrame
+        One row a turn, in the order of the file: ``start_s``, ``end_s``, ``speaker``, ``text``.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be read or lacks a column.
+
+    Warns
+    -----
+    VocalbioWarning
+        If the times of some lines are no times: no numbers, or an end before its start. Those lines are left out.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from vocalbio.segments import read_transcript
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "talk.csv")
+    >>> _ = path.write_text("start_time\tstop_time\tspeaker\tvalue\n0.5\t2.5\tann\thello, you\n")
+    >>> read_transcript(path)
+       start_s  end_s speaker        text
+    0      0.5    2.5     ann  hello, you
+    """
+    name = os.fsdecode(path)
+    lines = _read_text(path).splitlines()
+    header = lines[0] if lines else ""
+    between = max("\t;,", key=header.count)
+    columns = [column.strip().lower() for column in header.split(between)]
+    places = {
+        wanted: next((columns.index(known) for known in names if known in columns), None)
+        for wanted, names in TRANSCRIPT_COLUMNS.items()
+    }
+    missing = [wanted for wanted in ("start_s", "end_s", "speaker") if places[wanted] is None]
+    if speaker is not None and "speaker" in missing:
+        missing.remove("speaker")
+    if missing:
+        known = "; ".join(" or ".join(TRANSCRIPT_COLUMNS[wanted]) for wanted in missing)
+        raise ParameterError(f"{name} has the columns {columns}; expected one named {known}")
+    rows, wrong = [], []
+    # text is free: quotation marks in a table with tabs mean themselves
+    reader = csv.reader(lines[1:], delimiter=between, quoting=csv.QUOTE_NONE if between == "\t" else csv.QUOTE_MINIMAL)
+    for fields in reader:
+        if not any(field.strip() for field in fields):
+            continue
+        found = {wanted: fields[k].strip() for wanted, k in places.items() if k is not None and k < len(fields)}
+        start_s, end_s = (_number(found.get(wanted)) for wanted in ("start_s", "end_s"))
+        if not 0 <= start_s <= end_s < np.inf:
+            wrong.append(reader.line_num + 1)
+            continue
+        rows.append((start_s, end_s, found.get("speaker") or speaker or "", found.get("text", "")))
+    if wrong:
+        named = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
+        warnings.warn(
+            f"{name}: left out {len(wrong)} lines without a start and an end in seconds (line {named})",
+            VocalbioWarning,
+            stacklevel=2,
+        )
+    return pd.DataFrame(rows, columns=["start_s", "end_s", "speaker", "text"]).astype(
+        {"start_s": float, "end_s": float}
+    )
 
 
 def merge_turns(table: pd.DataFrame, max_gap_s: float = 1.0, min_duration_s: float = 1.0) -> pd.DataFrame:
@@ -443,6 +606,31 @@ def _read_text(path: str | os.PathLike[str]) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{os.fsdecode(path)} cannot be read as text: {error}; check the path") from error
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _parse_xml(path: str | os.PathLike[str], what: str) -> ElementTree.Element:
+    """Parse XML that has no document type: entities of one can grow without bound or name other files."""
+    name = os.fsdecode(path)
+
+    def refuse(*_: Any) -> None:
+        raise ParameterError(f"{name} declares a document type, which no {what} does; it is not read")
+
+    checker = expat.ParserCreate()
+    checker.StartDoctypeDeclHandler = refuse
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        checker.Parse(content, True)
+        return ElementTree.fromstring(content)
+    except (OSError, expat.ExpatError, ElementTree.ParseError) as error:
+        raise ParameterError(f"{name} cannot be read as an {what}: {error}") from error
 
 
 def _need_columns(table: pd.DataFrame, *columns: str) -> None:
