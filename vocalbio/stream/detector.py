@@ -1,0 +1,288 @@
+"""
+The default detector: pauses and reductions of breathing, by rules that can be read and need no weights.
+
+It follows what clinicians listen for [1]_: regular breathing or snoring, then silence of ten seconds or more, then a gasp,
+a louder snore, or breathing again.
+
+References
+----------
+.. [1] Alakuijala A, Salmi T. Predicting obstructive sleep apnea with periodic snoring sound recorded at home. J Clin
+   Sleep Med 2016;12:953-958. doi:10.5664/jcsm.5922
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vocalbio.stream.breaths import Burst, BurstTracker
+
+if TYPE_CHECKING:
+    from vocalbio.stream.frames import Second
+
+__all__ = ["BreathingDetector", "Finding"]
+
+_PAUSE_S, _LONGEST_S = 10.0, 120.0
+_FAINT_DB = 13.0  # below the breaths before: effort against a closed throat, the other half of a breath, another sleeper
+_REFERENCE_S = 90.0
+_REDUCED_DB = 4.0  # a third of the amplitude and a little more, or every second breath would be one
+_BASELINE_S = 120.0
+_HALF_S = 2.0
+_AFTERMATH_S = 15.0  # what follows an event is known
+_MEMORY_S = 300.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    A pause or reduction with what speaks for and against it.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        In seconds.
+    kind : str
+        ``"apnea"`` or ``"hypopnea"``.
+    signs : dict of str to float
+        What was measured around it.
+    """
+
+    start_s: float
+    end_s: float
+    kind: str
+    signs: dict[str, float]
+    confidence: float
+
+
+class BreathingDetector:
+    """
+    Follow breathing and find where it stops or falls.
+
+    Memory is bounded: five minutes of bursts. What is said of a second is settled `delay_s` later.
+
+    Parameters
+    ----------
+    net : bool, default False
+        As in `BurstTracker`.
+    """
+
+    delay_s = 150  # the longest event, what follows it, and some seconds for its beginning
+
+    def __init__(self, *, net: bool = False) -> None:
+        self.tracker = BurstTracker(net=net)
+        self._bursts: deque[Burst] = deque()
+        self._unusable: deque[tuple[float, float]] = deque()
+        self._due: deque[Burst] = deque()
+        self._found: list[Finding] = []
+
+    def update(self, second: Second) -> list[Burst]:
+        """
+        Hear one second more.
+
+        Parameters
+        ----------
+        second : Second
+
+        Returns
+        -------
+        list of Burst
+            That ended in it.
+        """
+        self.tracker.update(second)
+        now = float(self.tracker.now_s)
+        if not second.present or second.dropped > 0.5:
+            self._unusable.append((now - 1, now))
+        return self._hear(self.tracker.take(), now)
+
+    def finish(self) -> list[Burst]:
+        """
+        No more sound will come.
+
+        Returns
+        -------
+        list of Burst
+            That was going on.
+        """
+        self.tracker.finish()
+        return self._hear(self.tracker.take(), np.inf)
+
+    def take(self) -> list[Finding]:
+        """
+        Hand over what was found since the last call.
+
+        Returns
+        -------
+        list of Finding
+        """
+        found, self._found = self._found, []
+        return found
+
+    def open_pause(self) -> tuple[float, float] | None:
+        """
+        The pause that is going on.
+
+        Returns
+        -------
+        start_s, confidence : float
+            None while breathing is heard, or if nothing before the silence says that somebody breathed.
+        """
+        return None
+
+    def _hear(self, bursts: list[Burst], now: float) -> list[Burst]:
+        for burst in bursts:
+            if burst.duration_s >= 0.2:
+                self._bursts.append(burst)
+                self._due.append(burst)
+        while self._due and self._due[0].start_s + _AFTERMATH_S <= now:
+            ending = self._due.popleft()
+            for kind, look in (("apnea", _pause_before), ("hypopnea", _reduction_before)):
+                found = look(list(self._bursts), ending, list(self._unusable))
+                if found is not None:
+                    self._found.append(Finding(*found[:2], kind, found[2], _confidence(kind, found[2])))
+        oldest = (self._bursts[-1].end_s if self._bursts else 0.0) - _MEMORY_S
+        while self._bursts and self._bursts[0].end_s < oldest:
+            self._bursts.popleft()
+        while self._unusable and self._unusable[0][1] < oldest:
+            self._unusable.popleft()
+        return bursts
+
+
+def _confidence(kind: str, signs: dict[str, float]) -> float:
+    return 0.9
+
+
+def _strong_level(levels: list[float]) -> float:
+    """Median of the louder half: of inhaling and exhaling, the one that is heard."""
+    ordered = sorted(levels)
+    return float(np.median(ordered[len(ordered) // 2 :]))
+
+
+def _strong(bursts: list[Burst]) -> list[bool]:
+    """Which bursts are breaths in full: not far below those of the minute and a half before."""
+    strong: list[bool] = []
+    kept: deque[Burst] = deque(maxlen=8)
+    for burst in bursts:
+        levels = [other.level_db for other in kept if other.end_s > burst.start_s - _REFERENCE_S]
+        strong.append(not levels or burst.level_db >= _strong_level(levels) - _FAINT_DB)
+        if strong[-1]:
+            kept.append(burst)
+    return strong
+
+
+def _pause_before(
+    bursts: list[Burst], ending: Burst, unusable: list[tuple[float, float]]
+) -> tuple[float, float, dict[str, float]] | None:
+    """The pause that `ending` ends, with its signs; None where there was none."""
+    past = [burst for burst in bursts if burst.start_s <= ending.start_s]
+    strong = _strong(past)
+    if not strong[-1] or len(past) < 2:
+        return None
+    last = max((number for number, is_strong in enumerate(strong[:-1]) if is_strong), default=None)
+    if last is None:
+        return None
+    start, end = past[last].end_s, ending.start_s
+    for burst in past[last + 1 : -1]:  # the quiet half of the last breath still is breath
+        if burst.start_s - start > 1.0:
+            break
+        start = burst.end_s
+    if not _PAUSE_S <= end - start <= _LONGEST_S:
+        return None
+    breaths = [burst for burst, is_strong in zip(past[:-1], strong, strict=False) if is_strong]
+    inside = [burst for burst in past[last + 1 : -1] if burst.start_s >= start]
+    return start, end, _signs(breaths, bursts, ending, start, end, inside, unusable)
+
+
+def _reduction_before(
+    bursts: list[Burst], ending: Burst, unusable: list[tuple[float, float]]
+) -> tuple[float, float, dict[str, float]] | None:
+    """The run of quieter breaths that `ending` ends, with its signs; None where there was none."""
+    past = [b for b in bursts if b.start_s <= ending.start_s and b.duration_s >= 0.3]
+    main = _louder_halves(past)
+    if not main or main[-1] is not ending:
+        return None
+    main = [b for b in main[:-1] if b.end_s > ending.start_s - _LONGEST_S - _BASELINE_S]
+    if len(main) < 5:
+        return None
+    usual = float(np.quantile([b.level_db for b in main], 0.7))
+    if ending.level_db < usual - _REDUCED_DB / 2:
+        return None
+    low: list[Burst] = []
+    while main and main[-1].level_db < usual - _REDUCED_DB:
+        low.insert(0, main.pop())
+    if len(low) < 2 or len(main) < 3:
+        return None
+    start, end = main[-1].end_s, ending.start_s
+    for burst in past:  # the other half of the last full breath
+        if start <= burst.start_s < low[0].start_s and burst.start_s - start < 1.0:
+            start = burst.end_s
+    if not _PAUSE_S <= end - start <= _LONGEST_S:
+        return None
+    inside = [b for b in past if b.start_s >= start and b.end_s <= end]
+    signs = _signs(main, bursts, ending, start, end, inside, unusable)
+    signs["depth_db"] = usual - _strong_level([b.level_db for b in low])
+    signs["n_low"] = float(len(low))
+    signs["low_spread_db"] = float(np.std([b.level_db for b in low]))
+    signs["low_change"] = _unlike(main[-4:], low)
+    signs["step_db"] = main[-1].level_db - low[0].level_db
+    return start, end, signs
+
+
+def _louder_halves(bursts: list[Burst]) -> list[Burst]:
+    """Of bursts within two seconds of each other the loudest: one for each breath."""
+    kept: list[Burst] = []
+    for burst in bursts:
+        if kept and burst.start_s - kept[-1].end_s < _HALF_S:
+            if burst.level_db > kept[-1].level_db:
+                kept[-1] = burst
+        else:
+            kept.append(burst)
+    return kept
+
+
+def _unlike(some: list[Burst], others: list[Burst]) -> float:
+    """How much the spectra of two groups differ in shape, in dB."""
+    if not some or not others:
+        return 0.0
+    one, other = (np.mean([b.shape_db for b in group], axis=0) for group in (some, others))
+    return float(np.std(one - other))
+
+
+def _signs(
+    breaths: list[Burst],
+    bursts: list[Burst],
+    ending: Burst,
+    start: float,
+    end: float,
+    inside: list[Burst],
+    unusable: list[tuple[float, float]],
+) -> dict[str, float]:
+    recent = [b for b in breaths if b.end_s > start - 30]
+    main = _louder_halves(breaths)[-6:]
+    reference = _strong_level([b.level_db for b in breaths if b.end_s > start - 60][-10:])
+    after = [b for b in bursts if end <= b.start_s < end + _AFTERMATH_S]
+    starts = np.diff([b.start_s for b in main])
+    lost = sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in unusable)
+    return {
+        "length_s": end - start,
+        "n_before": float(len(_louder_halves(recent))),
+        "irregularity": float(np.std(starts) / np.mean(starts)) if len(starts) >= 2 else 1.0,
+        "cycle_s": float(np.median(starts)) if len(starts) else 99.0,
+        "fade_db": reference - max(b.level_db for b in recent[-2:]) if recent else 99.0,
+        "crescendo_db": (main[-1].level_db - main[0].level_db) if main else 0.0,
+        "rise_db": max(b.level_db for b in after if b.start_s < end + 6) - reference,
+        "n_after": float(len(_louder_halves(after))),
+        "change": _unlike(main[-4:], _louder_halves(after)[:3]),
+        "spread_db": float(np.std([b.level_db for b in main])) if main else 0.0,
+        "wander_db": float(max(np.median([b.wander_db for b in group]) for group in (main, after))),
+        "inside_duration_s": float(np.median([b.duration_s for b in inside])) if inside else 0.0,
+        "inside_level_db": (max(b.level_db for b in inside) - reference) if inside else -40.0,
+        "periodicity": float(np.mean([b.periodicity for b in main])) if main else 0.0,
+        "inside_s": sum(b.duration_s for b in inside if b.start_s < end),
+        "inside_excess_db": max((b.excess_db for b in inside), default=0.0),
+        "lost_share": lost / (end - start),
+        "mean_duration_s": float(np.mean([b.duration_s for b in main])) if main else 0.0,
+        "excess_db": float(np.median([b.excess_db for b in main])) if main else 0.0,
+    }
