@@ -1,12 +1,16 @@
 """The public names; type checkers and completion read this file, Python loads each name when it is asked for."""
 
+from . import augment as augment
 from . import conditions as conditions
 from . import datasets as datasets
 from . import encoders as encoders
+from . import evaluation as evaluation
 from . import figures as figures
 from . import metrics as metrics
 from . import networks as networks
+from . import reliability as reliability
 from . import risk as risk
+from . import stream as stream
 from .audio import Recording as Recording
 from .audio import load_audio as load_audio
 from .datasets import Sequences as Sequences
@@ -37,8 +41,14 @@ from .features.spectral import Spectral as Spectral
 from .features.voice import Voice as Voice
 from .longitudinal import Track as Track
 from .longitudinal import track as track
+from .night import Night as Night
+from .night import screen_night as screen_night
+from .night import screen_nights as screen_nights
 from .risk import Answer as Answer
 from .risk import RiskModel as RiskModel
 from .risk import SeverityModel as SeverityModel
+from .stream import AlarmPolicy as AlarmPolicy
+from .stream import Monitor as Monitor
+from .stream import NightReport as NightReport
 
 __version__: str

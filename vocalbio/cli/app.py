@@ -15,6 +15,7 @@ import typer
 
 from vocalbio.cli.extraction import extract
 from vocalbio.cli.models import evaluate, predict, train
+from vocalbio.cli.night import night
 from vocalbio.cli.options import FAILED_INPUTS, NOTHING_DONE, Json
 from vocalbio.errors import VocalbioError, VocalbioWarning
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would take "[default: ...]" for markup and drop it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (extract, predict, train, evaluate):
+for command in (extract, predict, train, evaluate, night):
     app.command()(command)
 
 

@@ -1,6 +1,8 @@
 """The public names; type checkers and completion read this file, Python loads each name when it is asked for."""
 
 from . import corpora as corpora
+from .annotations import read_annotations as read_annotations
+from .annotations import write_annotations as write_annotations
 from .corpora import Corpus as Corpus
 from .corpora import read_corpus as read_corpus
 from .nights import NightClips as NightClips

@@ -119,7 +119,7 @@ def _from(
     if final is None:
         final = Ridge(10.0) if task.kind == "regression" else LogisticRegression(max_iter=5000, class_weight="balanced")
     impute = SimpleImputer(strategy="median", keep_empty_features=True)
-    return Baseline(name, make_pipeline(impute, StandardScaler(), final), replace(cohort, X=columns))
+    return Baseline(name, make_pipeline(impute, StandardScaler(), final), replace(cohort, X=columns, copies=None))
 
 
 def _machine(task: Task) -> Any:

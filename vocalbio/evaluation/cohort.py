@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vocalbio.datasets import Sequences
-from vocalbio.errors import ParameterError
+from vocalbio.errors import LeakageError, ParameterError
 from vocalbio.extract.table import is_feature
 from vocalbio.risk.inputs import align, read_inputs
 
-__all__ = ["Cohort", "choose_rows", "join", "read_cohort"]
+__all__ = ["Cohort", "add_copies", "choose_rows", "join", "read_cohort", "training_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,8 @@ class Cohort:
         Shape (n,). False where there is nothing to go by.
     row_is_person : bool
         Speakers were not told apart: each row was said to be a person of its own.
+    copies : (pandas.DataFrame, numpy.ndarray of int), optional
+        Features of augmented copies, and the row that each is a copy of. For training only.
     """
 
     X: Any
@@ -47,6 +49,7 @@ class Cohort:
     recordings: NDArray[Any]
     usable: NDArray[np.bool_]
     row_is_person: bool
+    copies: tuple[pd.DataFrame, NDArray[np.intp]] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -61,6 +64,8 @@ class Cohort:
         else:
             parts = [self.X]
         found = hashlib.sha256()
+        if self.copies is not None:
+            parts += [self.copies[0].to_numpy(float), self.copies[1].tolist()]
         for part in [*parts, list(map(str, self.y)), list(map(str, self.speakers)), self.recordings.tolist()]:
             found.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
         return found.hexdigest()
@@ -161,6 +166,68 @@ def join(values: Any, X: Any, n: int, what: str, speakers: NDArray[Any]) -> NDAr
                 f"Without any: {', '.join(lacking[:5]) or 'none, but some stand there twice'}"
             )
     return align(values, X, n, what)
+
+
+def add_copies(cohort: Cohort, augmented: Any) -> Cohort:
+    """
+    Give a cohort augmented copies of its rows.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    augmented : (pandas.DataFrame, array_like of int)
+        Features of the copies, and the row of `cohort` that each is a copy of; unusable ones are left out.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    LeakageError
+        If a copy is named after another recording than that of its row.
+    ParameterError
+        If copies and rows do not fit together.
+    """
+    try:
+        table, rows = augmented
+        rows = np.asarray(rows)
+        names = [name for name in table.columns if is_feature(name)]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ParameterError(
+            "augmented is something else than (table of copies, row of the original of each); expected what "
+            "vocalbio.augment.copies gives: (made.measure(extractor), made.rows)"
+        ) from error
+    if not isinstance(cohort.X, pd.DataFrame) or names != list(cohort.X.columns):
+        raise ParameterError("the copies have other features than X; expected tables measured by one extractor")
+    whole = rows.dtype.kind in "iu" and rows.shape == (len(table),)
+    if not whole or (len(rows) and not 0 <= rows.min() <= rows.max() < len(cohort)):
+        raise ParameterError(
+            f"the rows of the copies have shape {rows.shape} and kind {rows.dtype}; expected one row of X, from 0 to "
+            f"{len(cohort) - 1}, for each of {len(table)} copies"
+        )
+    if "file" in table.index.names:
+        for name, row in zip(table.index.get_level_values("file"), rows.tolist(), strict=True):
+            original = str(name).rpartition("#copy")[0]
+            if original and original != cohort.recordings[row]:
+                raise LeakageError(
+                    f"a copy of {original} is said to be one of row {row}, which is {cohort.recordings[row]}: it would "
+                    "be trained on while its speaker is tested. Pass the rows that came with the copies"
+                )
+    usable = read_inputs(table, False).usable
+    return replace(cohort, copies=(table.loc[usable, names], rows[usable].astype(np.intp)))
+
+
+def training_part(cohort: Cohort, train: NDArray[Any]) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+    """Rows to train on with their labels and speakers; behind them the copies of these rows, and of no others."""
+    X, rows = choose_rows(cohort.X, train), train
+    if cohort.copies is not None:
+        table, originals = cohort.copies
+        own = np.flatnonzero(np.isin(originals, train))
+        joined = pd.concat([X, table.iloc[own]])
+        joined.attrs = dict(X.attrs)
+        X, rows = joined, np.concatenate([train, originals[own]])
+    return X, cohort.y[rows], cohort.speakers[rows]
 
 
 def choose_rows(X: Any, rows: NDArray[Any]) -> Any:

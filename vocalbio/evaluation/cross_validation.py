@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vocalbio.errors import ParameterError
 from vocalbio.evaluation.assembly import assemble, choose_attributes, join_person, tabulate
 from vocalbio.evaluation.baselines import Baseline, constant_baselines, trained_baselines
-from vocalbio.evaluation.cohort import Cohort, read_cohort
+from vocalbio.evaluation.cohort import Cohort, add_copies, read_cohort
 from vocalbio.evaluation.held_out import judged
 from vocalbio.evaluation.models import seeded
 from vocalbio.evaluation.questions import (
@@ -51,6 +51,7 @@ def cross_validate(
     breakdown: Sequence[str] | Mapping[str, Any] | None = None,
     threshold: float | None = None,
     check_audio: bool = True,
+    augmented: tuple[pd.DataFrame, Any] | None = None,
     work_dir: str | os.PathLike[str] | None = None,
     n_resamples: int = 1000,
     interval_level: float = 0.95,
@@ -96,6 +97,10 @@ def cross_validate(
     check_audio : bool
         Refuse a split that has the same audio in training and test under two names: equal features bit for bit,
         or, where the index names files, equal samples.
+    augmented : (pandas.DataFrame, array_like of int), optional
+        Features of augmented copies, and the row of `X` that each is a copy of (`vocalbio.augment.copies`). In each
+        fold the model, and baselines of your own, are fitted on the copies of the training rows as well; nobody is
+        tested on a copy, and no copy of a tested speaker is trained on.
     work_dir : path-like, optional
         Keeps every finished fold, so that a second call goes on where the first one stopped.
     n_resamples : int
@@ -112,7 +117,7 @@ def cross_validate(
     Raises
     ------
     LeakageError
-        If a fold shares a speaker, or the same audio under two names.
+        If a fold shares a speaker, the same audio under two names, or a copy that is not of the row it names.
     ParameterError
         If arguments do not fit together; the text says how.
 
@@ -137,6 +142,7 @@ def cross_validate(
 
     model = read_candidates(model)
     cohort = read_cohort(X, y, groups)
+    cohort = cohort if augmented is None else add_copies(cohort, augmented)
     task = read_task(model, cohort)
     settings = read_settings(seeds, n_resamples, interval_level)
     person = None if person is None else join_person(person, X, cohort)
@@ -203,6 +209,7 @@ def cross_validate(
         settings=settings | {
             "split": split, "same_audio": same_audio, "speaker_disjoint": _disjoint(cohort),
             "threshold": "each model's own, or else 0.5" if threshold is None else threshold,
+            "n_copies": 0 if cohort.copies is None else len(cohort.copies[1]),
             "selection": selection_rule(model, task.kind == "regression", len(task.classes)),
         },
         progress=progress,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vocalbio import __version__
 from vocalbio.datasets import check_disjoint, speaker_folds
 from vocalbio.errors import ParameterError
-from vocalbio.evaluation.cohort import Cohort, choose_rows, read_cohort
+from vocalbio.evaluation.cohort import Cohort, choose_rows, read_cohort, training_part
 from vocalbio.evaluation.models import Fold, describe_model, predict_rows, without_intervals
 from vocalbio.evaluation.selection import fit_chosen
 from vocalbio.evaluation.store import Store
@@ -45,8 +45,9 @@ def judge(
     LeakageError
         If a speaker is on both sides.
     """
-    check_disjoint(cohort.speakers[train], cohort.speakers[test])
-    fitted, chosen = fit_chosen(model, choose_rows(cohort.X, train), cohort.y[train], cohort.speakers[train], seed)
+    X, y, speakers = training_part(cohort, train)
+    check_disjoint(speakers, cohort.speakers[test])
+    fitted, chosen = fit_chosen(model, X, y, speakers, seed)
     found = predict_rows(fitted, choose_rows(cohort.X, test), threshold)
     return Fold(found.scores, found.kind, found.classes, found.threshold, chosen)
 

@@ -1,6 +1,10 @@
 """The public names; type checkers and completion read this file, Python loads each name when it is asked for."""
 
+from .agreement import plot_bland_altman as plot_bland_altman
+from .atlas import plot_atlas as plot_atlas
 from .classes import plot_confusion as plot_confusion
+from .nights import plot_event as plot_event
+from .nights import plot_night as plot_night
 from .recording import plot_recording as plot_recording
 from .scores import plot_precision_recall as plot_precision_recall
 from .scores import plot_reliability as plot_reliability

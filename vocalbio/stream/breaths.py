@@ -30,10 +30,11 @@ _LOUDEST = 3  # bands that speak for a frame: breath is narrow in some noses, br
 _ON_DB, _OFF_DB = 5.0, 2.5
 _OFF_SHARE = 0.35  # of its own excess: snores in a room that echoes, or over another sleeper, do not reach the floor
 _RISE_DB = 6.0  # out of such a valley
+_HEARD_DB = 25.0  # what lies further below the loudest band does not make a sound's character
 _OFF_FRAMES = 4  # so long must it be quiet to have ended
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Burst:
     """
     A stretch of sound that stands out: a breath, a snore, a cough, a word.
@@ -224,6 +225,7 @@ class BurstTracker:
         excess = np.array([item[1] for item in frames])
         power = np.sort([item[2] for item in frames])
         loud = over[excess >= 0.5 * excess.max()][:, _BREATH_BANDS]
+        loud = np.maximum(loud, loud.max(axis=1, keepdims=True) - _HEARD_DB)
         n_quarters = max(1, round(len(frames) / (FRAMES_PER_S / 4)))
         self._done.append(
             Burst(

@@ -1,8 +1,8 @@
 """
 Events: the one state machine that turns evidence by the second into events, whoever gave the evidence.
 
-The rule follows what is usual in the field [1]_ [2]_: smooth, start above one threshold and end below a lower one, bridge
-short breaks, keep what lasts ten seconds, and cut what no breath-hold can be.
+The rule follows what is usual in the field [1]_ [2]_: smooth, start above one threshold and end below a lower one,
+bridge short breaks, keep what lasts ten seconds, and drop what no breath-hold can be.
 
 References
 ----------
@@ -95,7 +95,7 @@ class Rule:
             raise ParameterError(f"on is {self.on!r} and off is {self.off!r}; expected 0 < off <= on <= 1")
         if self.smooth_s < 1 or self.smooth_s % 2 == 0:
             raise ParameterError(f"smooth_s is {self.smooth_s!r}; expected an odd whole number of seconds")
-        if not 0 <= self.bridge_s or not 1 < self.min_s < self.max_s:
+        if not self.bridge_s >= 0 or not 1 < self.min_s < self.max_s:
             raise ParameterError(
                 f"bridge_s, min_s and max_s are {self.bridge_s!r}, {self.min_s!r} and {self.max_s!r}; expected a "
                 "bridge of 0 s or more, and 1 < min_s < max_s"
@@ -236,4 +236,3 @@ def to_table(events: Iterable[Event]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["start_s", "end_s", "kind", "confidence"])
     table = table.astype({"start_s": float, "end_s": float, "kind": object, "confidence": float})
     return table.sort_values("start_s", ignore_index=True)
-

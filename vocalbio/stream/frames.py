@@ -106,8 +106,8 @@ def measure_seconds(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     columns = [
         bands_db.reshape(n_seconds, -1),
         _periodicity(seconds.reshape(-1, SAMPLING_RATE_HZ // _PERIODIC_PER_S)).reshape(n_seconds, -1),
-        _decibels(np.mean(np.square(seconds, dtype=np.float64), axis=1))[:, None],
-        np.mean(np.abs(seconds) >= _CLIPPED, axis=1)[:, None],
+        _decibels(np.square(seconds, dtype=np.float64).mean(axis=1))[:, None],
+        (np.abs(seconds) >= _CLIPPED).mean(axis=1)[:, None],
         dropped.reshape(n_seconds, -1).mean(axis=1)[:, None],
         present[:, None],
     ]
@@ -140,4 +140,5 @@ def _periodicity(quarters: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _decibels(powers: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 10 * np.log10(np.maximum(powers, 10 ** (_SILENT_DB / 10)))
+    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(powers, 10 ** (_SILENT_DB / 10)))
+    return levels

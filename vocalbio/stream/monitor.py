@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vocalbio.errors import AudioError, ParameterError
-from vocalbio.stream.detector import BreathingDetector
+from vocalbio.stream.detector import BreathingDetector, Finding
 from vocalbio.stream.events import Event, EventMachine, Rule, to_table
 from vocalbio.stream.frames import N_COLUMNS, SAMPLING_RATE_HZ, measure_seconds, read_row
 
@@ -78,9 +78,9 @@ class Monitor:
 
     Notes
     -----
-    A second is settled 150 seconds after it was heard (15 with a model): an apnea may last 120, and what follows it counts.
-    Until then its event is told as open. Memory: five minutes of sounds, and 700 bytes for each second heard (20 MB for
-    eight hours), so that the night's report can be made.
+    A second is settled 150 seconds after it was heard (15 with a model): an apnea may last 120, and what follows it
+    counts. Until then its event is told as open. Memory: five minutes of sounds, and 700 bytes for each second heard
+    (20 MB for eight hours), so that the night can be kept and its report made.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class Monitor:
         self._n_heard = self._n_settled = 0
         self._last_bursts: deque[Burst] = deque(maxlen=12)
         self._breath_until_s = 0.0
-        self._pending: list[Event] = []  # found, but not settled
+        self._findings: list[Finding] = []  # not settled
         self._final: list[Event] = []
         self._told: list[Event] = []  # as last told to the caller
         self._finished = False
@@ -372,12 +372,9 @@ class Monitor:
             if self.model is None and burst.snore >= 0.5:
                 self._note_snore(burst)
             self._last_bursts.append(burst)
-        for finding in self._detector.take():
-            if self.model is None and finding.confidence > 0:
-                self._paint(finding.kind, round(finding.start_s), round(finding.end_s), finding.confidence)
-                if finding.confidence >= self.rule.on:
-                    event = Event(0, finding.start_s, finding.end_s, finding.kind, finding.confidence, open=True)
-                    self._pending.append(event)
+        found = self._detector.take()
+        if self.model is None and found:
+            self._findings = _strongest([*self._findings, *found])
 
     def _note_snore(self, burst: Burst) -> None:
         """A snore is one of several: what pulses like one but stands alone, or comes too fast, may be a word."""
@@ -394,10 +391,14 @@ class Monitor:
     def _settle(self, until: int) -> None:
         for number in range(self._n_settled, until):
             row = self._evidence[number]
+            for finding in self._findings:
+                if round(finding.start_s) <= number < round(finding.end_s):
+                    row[_COLUMN[finding.kind]] = finding.confidence
             usable = row[_COLUMN["usable"]] > 0
             apnea, hypopnea = row[_COLUMN["apnea"]], row[_COLUMN["hypopnea"]]
             self._machine.update(apnea if usable else 0.0, hypopnea if usable else 0.0)
         self._n_settled = max(self._n_settled, until)
+        self._findings = [finding for finding in self._findings if finding.end_s > self._n_settled]
 
     # Events as they come
 
@@ -405,8 +406,12 @@ class Monitor:
         """What the caller has not been told yet."""
         settled = self._machine.take()
         self._final += settled
-        self._pending = [event for event in self._pending if event.end_s > self._n_settled]
-        current = [*settled, *self._merged(self._pending + self._going_on())]
+        found = [
+            Event(0, finding.start_s, finding.end_s, finding.kind, finding.confidence, open=True)
+            for finding in self._findings
+            if finding.confidence >= self.rule.on
+        ]
+        current = [*settled, *self._merged(found + self._going_on())]
         news = []
         for event in current:
             known = next((old for old in self._told if old.open and _overlap(old, event)), None)
@@ -436,7 +441,7 @@ class Monitor:
         run = self._machine.open_run
         since = [] if run is None else [run]
         pause = self._detector.open_pause() if self.model is None else None
-        if pause is not None:
+        if pause is not None and pause[1] >= self.rule.on:
             since.append(Event(0, pause[0], float(self._n_heard), "apnea", pause[1], open=True))
         return since
 
@@ -446,9 +451,20 @@ class Monitor:
         for event in sorted(events, key=lambda event: event.start_s):
             if merged and _overlap(merged[-1], event):
                 last = merged.pop()
-                event = replace(last, end_s=max(last.end_s, event.end_s), confidence=max(last.confidence, event.confidence))
+                event = replace(
+                    last, end_s=max(last.end_s, event.end_s), confidence=max(last.confidence, event.confidence)
+                )
             merged.append(event)
         return merged
+
+
+def _strongest(findings: list[Finding]) -> list[Finding]:
+    """Of findings that overlap the one with most confidence."""
+    kept: list[Finding] = []
+    for finding in sorted(findings, key=lambda finding: -finding.confidence):
+        if all(finding.end_s <= other.start_s or other.end_s <= finding.start_s for other in kept):
+            kept.append(finding)
+    return kept
 
 
 def _overlap(one: Event, other: Event) -> bool:
