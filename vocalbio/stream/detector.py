@@ -42,32 +42,24 @@ _MEMORY_S = 300.0
 # simulated nights of the train clips, speech and breathing without events: benchmarks/fit_breathing_detector.py.
 _WEIGHTS: dict[str, tuple[tuple[str, float, float, float], ...]] = {
     "apnea": (
-        ("rise_db", -10.0, 12.0, 0.26),
-        ("fade_db", -10.0, 15.0, -0.083),
-        ("inside_s", 0.0, 15.0, -0.552),
-        ("excess_db", 5.0, 40.0, 0.103),
-        ("spread_db", 0.0, 8.0, 0.486),
-        ("periodicity", 0.3, 1.0, 8.552),
-        ("cycle_s", 2.0, 8.0, -0.615),
-        ("n_before", 2.0, 8.0, -0.488),
-        ("length_s", 10.0, 60.0, -0.143),
+        ("rise_db", -10.0, 12.0, 0.086),
+        ("return_db", -15.0, 10.0, 0.137),
+        ("trend_db", -10.0, 10.0, 0.156),
+        ("inside_s", 0.0, 15.0, -0.612),
+        ("excess_db", 5.0, 40.0, 0.05),
     ),
     "hypopnea": (
-        ("rise_db", -10.0, 12.0, 0.183),
-        ("fade_db", -10.0, 15.0, -0.235),
-        ("depth_db", 4.0, 20.0, 0.18),
-        ("n_low", 2.0, 8.0, 0.661),
-        ("change", 0.0, 8.0, -0.403),
-        ("low_change", 0.0, 8.0, -0.465),
-        ("inside_level_db", -30.0, 0.0, -0.18),
-        ("spread_db", 0.0, 8.0, 0.483),
-        ("periodicity", 0.3, 1.0, 6.555),
-        ("cycle_s", 2.0, 8.0, -0.564),
-        ("n_before", 2.0, 8.0, -0.895),
-        ("length_s", 10.0, 60.0, -0.13),
+        ("rise_db", -10.0, 12.0, 0.182),
+        ("trend_db", -10.0, 10.0, 0.143),
+        ("n_low", 2.0, 8.0, 0.128),
+        ("change", 0.0, 8.0, -0.423),
+        ("low_change", 0.0, 8.0, -0.412),
+        ("inside_level_db", -30.0, 0.0, -0.188),
+        ("spread_db", 0.0, 6.0, 0.504),
+        ("cycle_s", 2.0, 8.0, -0.502),
     ),
 }
-_BIAS = {"apnea": 1.841, "hypopnea": 2.092}
+_BIAS = {"apnea": 2.39, "hypopnea": 0.51}
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +256,7 @@ def _reduction_before(
     low: list[Burst] = []
     while main and main[-1].level_db < usual - _REDUCED_DB:
         low.insert(0, main.pop())
-    if len(low) < 2 or len(main) < 3:
+    if len(low) < 3 or len(main) < 3:
         return None
     start, end = main[-1].end_s, ending.start_s
     for burst in past:  # the other half of the last full breath
@@ -274,7 +266,6 @@ def _reduction_before(
         return None
     inside = [b for b in past if b.start_s >= start and b.end_s <= end]
     signs = _signs(main, bursts, start, end, inside, unusable)
-    signs["depth_db"] = usual - _strong_level([b.level_db for b in low])
     signs["n_low"] = float(len(low))
     signs["low_change"] = _unlike(main[-4:], low)
     return start, end, signs
@@ -316,6 +307,7 @@ def _signs(
     cycles = np.diff([b.start_s for b in main])
     cycles = cycles[cycles <= _SLOWEST_S] if (cycles <= _SLOWEST_S).sum() >= 2 else cycles  # not across the last pause
     lost = sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in unusable)
+    levels = [b.level_db for b in main]
     resumed = [b.level_db for b in after if b.start_s < end + 6]
     return {
         "length_s": end - start,
@@ -323,6 +315,8 @@ def _signs(
         "cycle_s": float(np.median(cycles)) if len(cycles) else _LONGEST_S,
         "fade_db": usual - max(b.level_db for b in recent[-2:]) if recent else 0.0,
         "rise_db": max(resumed) - usual if resumed else 0.0,
+        "return_db": resumed[0] - usual if resumed else 0.0,
+        "trend_db": _strong_level(levels[-2:]) - _strong_level(levels[:-2]) if len(levels) > 3 else 0.0,
         "change": _unlike(main[-4:], _louder_halves(after)[:3]),
         "spread_db": float(np.std([b.level_db for b in main])),
         "wander_db": float(max(np.median([b.wander_db for b in group]) for group in (main, after) if group)),
