@@ -231,7 +231,7 @@ def test_sequences_are_trained_and_asked(vocalbio, cohort, tmp_path):
         (["--save-path", "m.vocalbio", "--window-s", "1"], "are for --network bilstm"),
         (["--save-path", "m.vocalbio", "--family", "prosodie"], "family 'prosodie' is unknown"),
         (["--save-path", "m.vocalbio", "--epochs", "0"], "Invalid value for '--epochs'"),
-        (["--save-path", "m.vocalbio", "--network", "tcn"], "Invalid value for '--network'"),
+        (["--save-path", "m.vocalbio", "--network", "forest"], "Invalid value for '--network'"),
         (["--save-path", "m.vocalbio", "--network", "bilstm"], "bilstm makes one sequence of each file"),
         ([], "Missing option '--save-path'"),
     ],

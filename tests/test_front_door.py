@@ -109,3 +109,14 @@ print(*[name for name in ("tensorflow", "keras", "transformers", "sklearn", "mat
 def test_a_name_loads_what_it_needs_and_no_more(use: str, allowed: set[str]) -> None:
     loaded = run(f"import sys, vocalbio as vb; {use}; print(*[name for name in {HEAVY} if name in sys.modules])")
     assert set(loaded.split()) <= allowed
+
+
+def test_a_function_that_uses_the_library_can_be_sent_to_workers() -> None:
+    import pickle
+
+    cloudpickle = pytest.importorskip("cloudpickle")
+
+    import vocalbio
+
+    assert pickle.loads(pickle.dumps(vocalbio)) is vocalbio
+    assert pickle.loads(cloudpickle.dumps(vocalbio)) is vocalbio

@@ -250,7 +250,7 @@ def test_labels_that_do_not_fit_the_condition_are_refused(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"network": "cnn"}, "network is 'cnn'; expected one of dense, bilstm"),
+        ({"network": "forest"}, "network is 'forest'; expected one of dense, hybrid, bilstm, tcn, transformer, cnn"),
         ({"preset": "big"}, "preset is 'big'"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": True}, "epochs is True"),

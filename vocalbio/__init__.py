@@ -1,6 +1,7 @@
 """Voice and bedroom recordings to features and answers. The names are listed in ``__init__.pyi``."""
 
 import sys as _sys
+from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
@@ -21,6 +22,10 @@ class _Front(_ModuleType):
     @errors.setter
     def errors(self, module: _ModuleType) -> None:
         pass
+
+    def __reduce__(self) -> _Any:
+        # cloudpickle (joblib's workers, Dask) knows plain modules only; a notebook's function refers to this one
+        return _import_module, (__name__,)
 
 
 _sys.modules[__name__].__class__ = _Front

@@ -5,10 +5,12 @@ from . import conditions as conditions
 from . import datasets as datasets
 from . import encoders as encoders
 from . import evaluation as evaluation
+from . import explain as explain
 from . import figures as figures
 from . import metrics as metrics
 from . import networks as networks
 from . import reliability as reliability
+from . import report as report
 from . import risk as risk
 from . import stream as stream
 from .audio import Recording as Recording
@@ -45,8 +47,10 @@ from .night import Night as Night
 from .night import screen_night as screen_night
 from .night import screen_nights as screen_nights
 from .risk import Answer as Answer
+from .risk import Explanation as Explanation
 from .risk import RiskModel as RiskModel
 from .risk import SeverityModel as SeverityModel
+from .risk import WindowModel as WindowModel
 from .stream import AlarmPolicy as AlarmPolicy
 from .stream import Monitor as Monitor
 from .stream import NightReport as NightReport

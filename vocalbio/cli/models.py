@@ -41,7 +41,11 @@ WINDOW_S, HOP_S = 1.5, 0.75
 """Segments of a sequence unless told otherwise, as in the docs."""
 
 Network = Annotated[
-    NetworkName, typer.Option(help="dense: one row a recording; bilstm: a sequence of its windows, over time.")
+    NetworkName,
+    typer.Option(
+        help="dense, hybrid (feature families apart at first): one row a recording; the others: a sequence of its "
+        "windows, over time."
+    ),
 ]
 Preset = Annotated[PresetName, typer.Option(help="Size of the network; small is for tens to hundreds of recordings.")]
 Epochs = Annotated[
@@ -49,11 +53,9 @@ Epochs = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Recordings a training step.")]
 Balanced = Annotated[bool, typer.Option(help="Let every class weigh alike, whatever its size.")]
-WindowS = Annotated[
-    float | None, typer.Option(help=f"bilstm: seconds of a window of the sequence. [default: {WINDOW_S}]")
-]
+WindowS = Annotated[float | None, typer.Option(help=f"Sequences: seconds of a window. [default: {WINDOW_S}]")]
 HopS = Annotated[
-    float | None, typer.Option(help=f"bilstm: seconds from window to window. [default: half of window_s, {HOP_S}]")
+    float | None, typer.Option(help=f"Sequences: seconds from window to window. [default: half of window_s, {HOP_S}]")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Makes training repeatable.")]
 
@@ -283,11 +285,14 @@ def _make(
     from vocalbio import FeatureExtractor, RiskModel
     from vocalbio.cli.doctor import import_tensorflow_quietly
 
-    if network is NetworkName.bilstm:
+    if network.sequential:
         window_s = WINDOW_S if window_s is None else window_s
         hop_s = window_s / 2 if hop_s is None else hop_s
     elif window_s is not None or hop_s is not None:
-        raise ParameterError("--window-s and --hop-s are for --network bilstm; dense takes recordings as a whole")
+        raise ParameterError(
+            f"--window-s and --hop-s are for --network bilstm, tcn, transformer and cnn; {network} takes recordings as "
+            "a whole"
+        )
     extractor = FeatureExtractor(tuple(families or ("prosody", "voice")), window_s=window_s, hop_s=hop_s).fit(None)
     import_tensorflow_quietly()
     model = RiskModel(
@@ -317,9 +322,11 @@ def _read(
 
     corpus = read_corpus(data, condition, label_column=label_column, labels=labels, speaker_pattern=speaker_pattern)
     files = corpus.files
-    if network is NetworkName.bilstm and len(set(files)) < len(files):
+    if network.sequential and len(set(files)) < len(files):
         twice = next(file for file in files if files.count(file) > 1)
-        raise ParameterError(f"{twice} has several rows; bilstm makes one sequence of each file: expected one row each")
+        raise ParameterError(
+            f"{twice} has several rows; {network} makes one sequence of each file: expected one row each"
+        )
     return corpus
 
 
@@ -340,7 +347,7 @@ def _samples(table: pd.DataFrame, network: NetworkName) -> Any:
     """What the network takes, one sample a row of the corpus, in its order."""
     from vocalbio import Sequences
 
-    return Sequences.from_table(table) if network is NetworkName.bilstm else table
+    return Sequences.from_table(table) if network.sequential else table
 
 
 def _tell_failed(table: pd.DataFrame) -> list[dict[str, str]]:

@@ -39,7 +39,16 @@ class NetworkName(StrEnum):
     """As in `vocalbio.RiskModel`."""
 
     dense = "dense"
+    hybrid = "hybrid"
     bilstm = "bilstm"
+    tcn = "tcn"
+    transformer = "transformer"
+    cnn = "cnn"
+
+    @property
+    def sequential(self) -> bool:
+        """Whether it takes a sequence of windows instead of one row a recording."""
+        return self not in (NetworkName.dense, NetworkName.hybrid)
 
 
 class PresetName(StrEnum):

@@ -3,6 +3,10 @@
 from .agreement import plot_bland_altman as plot_bland_altman
 from .atlas import plot_atlas as plot_atlas
 from .classes import plot_confusion as plot_confusion
+from .explanation import plot_contributions as plot_contributions
+from .explanation import plot_marker_panel as plot_marker_panel
+from .explanation import plot_saliency as plot_saliency
+from .explanation import plot_saliency_map as plot_saliency_map
 from .nights import plot_event as plot_event
 from .nights import plot_night as plot_night
 from .recording import plot_recording as plot_recording

@@ -164,9 +164,7 @@ def plot_marker_panel(table: pd.DataFrame, *, title: str = "") -> Figure:
         raise ParameterError("percentile holds no number: the quantiles of the training cohort are not known")
     if np.nanmin(places) < 0 or np.nanmax(places) > 100:
         raise ParameterError(f"percentile spans {np.nanmin(places):g} to {np.nanmax(places):g}; expected 0 to 100")
-    figure = new_figure(
-        0.8 + 0.36 * len(table), title, "dark: middle half of the cohort; light: nine in ten", MUTED
-    )
+    figure = new_figure(0.8 + 0.36 * len(table), title, "dark: middle half of the cohort; light: nine in ten", MUTED)
     axes = figure.add_subplot()
     rows = np.arange(len(table))
     axes.barh(rows, 90, left=5, height=0.5, color=FAINT, zorder=1)
@@ -176,14 +174,22 @@ def plot_marker_panel(table: pd.DataFrame, *, title: str = "") -> Figure:
     for which, color, marker in ((~unusual, BLUE, "o"), (unusual, VERMILION, "D")):
         axes.plot(places[which], rows[which], marker, color=color, markersize=9, markeredgecolor="white", zorder=3)
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center"}
-    for row, (value, unit, place, odd) in enumerate(
-        zip(table["value"], table["unit"], places, unusual, strict=True)
-    ):
+    for row, (value, unit, place, odd) in enumerate(zip(table["value"], table["unit"], places, unusual, strict=True)):
         if np.isnan(place):
-            axes.text(50, row, "not measured" if np.isnan(value) else "not known", color=MUTED, fontsize=9,
-                      horizontalalignment="center", verticalalignment="center", zorder=4)  # fmt: skip
+            axes.text(
+                50,
+                row,
+                "not measured" if np.isnan(value) else "not known",
+                color=MUTED,
+                fontsize=9,
+                horizontalalignment="center",
+                verticalalignment="center",
+                path_effects=halo(),
+                zorder=4,
+            )
         if not np.isnan(value):
-            axes.text(1.03, row, f"{value:.3g} {unit}".rstrip(), color=VERMILION if odd else INK, fontsize=10, **beside)
+            number = np.format_float_positional(float(f"{value:.3g}"), trim="-")
+            axes.text(1.03, row, f"{number} {unit}".rstrip(), color=VERMILION if odd else INK, fontsize=10, **beside)
     axes.set_yticks(rows, [textwrap.fill(str(name), 22) for name in table.index])
     axes.set_xticks([1, 25, 50, 75, 99], ["lowest", "25", "median", "75", "highest"])
     axes.set(xlim=(-2, 102), ylim=(len(table) - 0.4, -0.6), xlabel="Percentile of the training cohort")
@@ -324,7 +330,11 @@ def plot_saliency_map(
     from matplotlib.colors import LinearSegmentedColormap
 
     levels, values = np.asarray(picture, float), np.asarray(saliency, float)
-    if levels.ndim != 2 or levels.shape != values.shape or not (np.isfinite(levels).all() and np.isfinite(values).all()):
+    if (
+        levels.ndim != 2
+        or levels.shape != values.shape
+        or not (np.isfinite(levels).all() and np.isfinite(values).all())
+    ):
         raise ParameterError(
             f"picture has shape {levels.shape} and saliency {values.shape}; expected finite numbers of one shape "
             "(n_frames, n_bands)"

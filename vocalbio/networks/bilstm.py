@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vocalbio.errors import required_for
-from vocalbio.networks.head import attach_output, check_network, seeds
+from vocalbio.networks.head import attach_output, check_network, seeds, sequence_inputs
+from vocalbio.networks.pooling import check_pooling, pool
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["build_bilstm"]
+
+PRESETS = ("published", "small", "night")
 
 
 def build_bilstm(
@@ -18,6 +21,7 @@ def build_bilstm(
     n_outputs: int = 1,
     *,
     preset: str = "published",
+    pooling: str | None = None,
     loss: str = "cross_entropy",
     seed: int | None = None,
 ) -> keras.Model:
@@ -31,7 +35,7 @@ def build_bilstm(
     n_outputs : int, default 1
         1: one sigmoid, output shape (batch, 1). More: a softmax, output shape (batch, n_outputs), for one-hot
         targets.
-    preset : {"published", "small"}
+    preset : {"published", "small", "night"}
         ``"published"``: after the audio branch of Al Hanai et al. [1]_: three bidirectional layers of 128
         units, dropout 0.2 on inputs and states, last states to the output. They multiplied the two directions
         and trained with SGD on features of their own. Multiplied, a signal of standardised features shrinks
@@ -40,6 +44,11 @@ def build_bilstm(
         ``"small"``: one bidirectional layer of 16 units, dropout 0.3, averaged over the segments; Adam with
         learning rate 1e-3. For tens to hundreds of recordings: the average gives every segment a way to the
         output of its own, so that little has to be learnt about order.
+        ``"night"``: one bidirectional layer of 256 units, last states to Dense 64 ReLU, dropout 0.3; Adam with
+        learning rate 1e-3. With three classes the published head for normal breathing, snoring and apnea.
+    pooling : {None, "average", "attention", "max", "last"}
+        None: that of the preset. ``"attention"``: mean and deviation of the segments, weighted as is learnt
+        (`vocalbio.networks.layers.AttentivePooling`). ``"last"``: of each direction the state in which it ends.
     loss : {"cross_entropy", "mse", "ccc"}
         ``"cross_entropy"`` for classes; ``"mse"`` (squared error) and ``"ccc"`` (one minus the concordance
         correlation of a batch) for a severity: one linear output, shape (batch, 1).
@@ -80,7 +89,8 @@ def build_bilstm(
     >>> network([np.zeros((2, 5, 4)), np.ones((2, 5), bool)]).shape
     TensorShape([2, 1])
     """
-    check_network(n_features, n_outputs, preset, loss)
+    check_network(n_outputs, preset, loss, presets=PRESETS, n_features=n_features)
+    check_pooling(pooling)
     seed_of = seeds(seed)
     with required_for("building a network", "tensorflow"):
         import keras
@@ -106,17 +116,22 @@ def build_bilstm(
             name=name,
         )
 
-    values = keras.Input((None, n_features), name="values")
-    mask = keras.Input((None,), dtype="bool", name="mask")
+    values, mask = sequence_inputs(n_features)
+    n_layers, units, dropout, rate = {
+        "published": (3, 128, 0.2, 1e-4),
+        "small": (1, 16, 0.0, 1e-3),
+        "night": (1, 256, 0.0, 1e-3),
+    }[preset]
+    pooling = pooling or ("average" if preset == "small" else "last")
     hidden = values
-    if preset == "small":
-        hidden = both_ways(16, "lstm", sequences=True, dropout=0.0)(hidden, mask=mask)
-        hidden = layers.GlobalAveragePooling1D(name="average")(hidden, mask=mask)
+    for number in range(1, n_layers + 1):
+        name = "lstm" if n_layers == 1 else f"lstm_{number}"
+        is_last = number == n_layers and pooling == "last"
+        hidden = both_ways(units, name, sequences=not is_last, dropout=dropout)(hidden, mask=mask)
+    if pooling != "last":
+        hidden = pool(hidden, mask, pooling, seed_of)
+    if preset == "night":
+        hidden = layers.Dense(64, "relu", kernel_initializer=keras.initializers.GlorotUniform(next(seed_of)))(hidden)
+    if preset != "published":
         hidden = layers.Dropout(0.3, seed=next(seed_of), name="dropout")(hidden)
-        learning_rate = 1e-3
-    else:
-        for number in (1, 2, 3):
-            layer = both_ways(128, f"lstm_{number}", sequences=number < 3, dropout=0.2)
-            hidden = layer(hidden, mask=mask)
-        learning_rate = 1e-4
-    return attach_output([values, mask], hidden, n_outputs, learning_rate, next(seed_of), loss)
+    return attach_output([values, mask], hidden, n_outputs, rate, next(seed_of), loss)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["build_dense"]
 
+PRESETS = ("published", "small", "wav2vec2")
+
 
 def build_dense(
     n_features: int,
@@ -31,10 +33,12 @@ def build_dense(
     n_outputs : int, default 1
         1: one sigmoid, the probability of the positive class, output shape (batch, 1). More: a softmax,
         output shape (batch, n_outputs), for one-hot targets.
-    preset : {"published", "small"}
+    preset : {"published", "small", "wav2vec2"}
         ``"published"``: Dense 512 ReLU, batch normalisation, dropout 0.4, Dense 256 ReLU, dropout 0.3,
         Dense 64 ReLU; Adam with learning rate 1e-4. For thousands of recordings.
         ``"small"``: see the notes.
+        ``"wav2vec2"``: Dense 256 ReLU, dropout 0.1; Adam with learning rate 1e-3. A head for the mean of an
+        encoder's hidden states, with three classes the published one for stress.
     loss : {"cross_entropy", "mse", "ccc"}
         ``"cross_entropy"`` for classes; ``"mse"`` (squared error) and ``"ccc"`` (one minus the concordance
         correlation of a batch) for a severity: one linear output, shape (batch, 1).
@@ -68,7 +72,7 @@ def build_dense(
     >>> network.output_shape
     (None, 3)
     """
-    check_network(n_features, n_outputs, preset, loss)
+    check_network(n_outputs, preset, loss, presets=PRESETS, n_features=n_features)
     seed_of = seeds(seed)
     with required_for("building a network", "tensorflow"):
         import keras
@@ -87,6 +91,9 @@ def build_dense(
         hidden = layers.Dropout(0.2, seed=next(seed_of))(inputs)
         hidden = dense(64, l2=1e-3)(hidden)
         hidden = layers.Dropout(0.4, seed=next(seed_of))(hidden)
+        return attach_output(inputs, hidden, n_outputs, 1e-3, next(seed_of), loss)
+    if preset == "wav2vec2":
+        hidden = layers.Dropout(0.1, seed=next(seed_of))(dense(256)(inputs))
         return attach_output(inputs, hidden, n_outputs, 1e-3, next(seed_of), loss)
     hidden = dense(512)(inputs)
     hidden = layers.BatchNormalization()(hidden)

@@ -12,21 +12,22 @@ from vocalbio.errors import ParameterError, required_for
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["attach_output", "ccc_loss", "check_network", "seeds"]
+__all__ = ["attach_output", "ccc_loss", "check_network", "seeds", "sequence_inputs"]
 
-PRESETS = ("published", "small")
 LOSSES = ("cross_entropy", "mse", "ccc")
 
 
-def check_network(n_features: int, n_outputs: int, preset: str, loss: str) -> None:
-    """Refuse sizes that make no network."""
-    for name, value in (("n_features", n_features), ("n_outputs", n_outputs)):
+def check_network(
+    n_outputs: int, preset: str, loss: str, *, presets: tuple[str, ...] = ("published", "small"), **sizes: Any
+) -> None:
+    """Refuse sizes that make no network; `sizes` are those of its input, by name."""
+    for name, value in {**sizes, "n_outputs": n_outputs}.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ParameterError(f"{name} is {value!r}; expected a whole number of at least 1")
     if n_outputs == 2:
         raise ParameterError("n_outputs is 2; two classes take one sigmoid output: n_outputs=1")
-    if preset not in PRESETS:
-        raise ParameterError(f"preset is {preset!r}; expected one of {', '.join(map(repr, PRESETS))}")
+    if preset not in presets:
+        raise ParameterError(f"preset is {preset!r}; expected one of {', '.join(map(repr, presets))}")
     if loss not in LOSSES:
         raise ParameterError(f"loss is {loss!r}; expected one of {', '.join(map(repr, LOSSES))}")
     if loss != "cross_entropy" and n_outputs != 1:
@@ -38,6 +39,13 @@ def seeds(seed: int | None) -> Iterator[int | None]:
     if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0):
         raise ParameterError(f"seed is {seed!r}; expected None or a whole number of at least 0")
     return (None if seed is None else 1000 * int(seed) + number for number in count())
+
+
+def sequence_inputs(n_features: int) -> tuple[Any, Any]:
+    """Values (batch, n_steps, n_features), and the mask (batch, n_steps), True for steps that exist."""
+    import keras
+
+    return keras.Input((None, n_features), name="values"), keras.Input((None,), dtype="bool", name="mask")
 
 
 def ccc_loss(truth: Any, said: Any) -> Any:

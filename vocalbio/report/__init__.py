@@ -1,5 +1,5 @@
 """Pages that people read: HTML with pictures, in one file."""
 
-from vocalbio.report.page import render_page
+import lazy_loader as _lazy
 
-__all__ = ["render_page"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -22,9 +22,11 @@ from vocalbio.datasets import Sequences, speaker_folds
 from vocalbio.errors import LeakageError, ModelFileError, ParameterError, VocalbioWarning
 from vocalbio.extract import FeatureExtractor, errors
 from vocalbio.extract.table import QUALITY_PREFIX, is_feature
+from vocalbio.networks.pooling import check_pooling
 from vocalbio.risk import training
 from vocalbio.risk.answer import INDETERMINATE, Answer, doubts
 from vocalbio.risk.cohort import Likeness, speaker_keys
+from vocalbio.risk.explanation import Explanation, Quantiles, explain
 from vocalbio.risk.files import keras_from_bytes, keras_to_bytes, read_model, write_model
 from vocalbio.risk.inputs import Inputs, align, compare_settings, read_inputs
 from vocalbio.risk.scaling import Scaling
@@ -89,6 +91,7 @@ class VoiceModel(BaseEstimator):
     network: str
     extractor: FeatureExtractor | None
     preset: str
+    pooling: str | None
     epochs: int | None
     batch_size: int
     schedule: str
@@ -189,6 +192,7 @@ class VoiceModel(BaseEstimator):
         targets = self._targets(labels, _units(labels, speakers))
         likeness = Likeness.fit(inputs, scaling, targets.units)
         self._learn(inputs, targets, labels, speakers, scaling, likeness)
+        self.quantiles_ = Quantiles.fit(inputs.rows)
         self.manifest_ = self._describe(inputs, self._describe_cohort(labels, speakers))
         return self
 
@@ -252,16 +256,23 @@ class VoiceModel(BaseEstimator):
 
     @property
     def _sequential(self) -> bool:
-        return self.network == "bilstm"
+        return self.network in training.SEQUENTIAL
 
     def _check_settings(self) -> None:
+        if self.network not in list(training.NETWORKS):
+            raise ParameterError(f"network is {self.network!r}; expected one of {', '.join(training.NETWORKS)}")
         for name, value, known in (
-            ("network", self.network, list(training.NETWORKS)),
-            ("preset", self.preset, list(training.EPOCHS)),
+            ("preset", self.preset, training.PRESETS[self.network]),
             ("schedule", self.schedule, list(training.SCHEDULES)),
         ):
             if value not in known:
                 raise ParameterError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+        check_pooling(self.pooling)
+        if self.pooling is not None and not self._sequential:
+            raise ParameterError(
+                f"pooling is {self.pooling!r}; network {self.network!r} takes one row a recording: nothing "
+                f"to pool. Expected None, or one of the networks {', '.join(training.SEQUENTIAL)}"
+            )
         for count, number, least in (
             ("epochs", 1 if self.epochs is None else self.epochs, 1),
             ("batch_size", self.batch_size, 1),
@@ -334,8 +345,10 @@ class VoiceModel(BaseEstimator):
     ) -> None:
         """Train, and learn from folds what the outputs mean on speakers not heard."""
         longest = epochs or self.epochs or training.EPOCHS[self.preset]
+        families = _families(inputs, scaling) if self.network == "hybrid" else ()
         plan = training.Plan(
-            self.network, self.preset, self._loss(), longest, longest, self.schedule, self.batch_size
+            self.network, self.preset, self._loss(), longest, longest, self.schedule, self.batch_size, self.pooling,
+            families,
         )  # fmt: skip
         seed = self._seed()
         network, history = self._train(plan, inputs, targets, scaling, seed, start)
@@ -627,6 +640,10 @@ class VoiceModel(BaseEstimator):
     def _told_threshold(self) -> float | None:
         return self.threshold_
 
+    def explain(self, audio: Any) -> Explanation:
+        """See `vocalbio.risk.explanation.explain`."""
+        return explain(self, audio)
+
     # File ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
@@ -651,6 +668,8 @@ class VoiceModel(BaseEstimator):
         if licence is not None:
             self.manifest_["training"]["licence"] = licence
         arrays = self.scaling_.arrays() | {"distances": self.likeness_.distances} | self._output_arrays()
+        if self.quantiles_ is not None:
+            arrays["quantiles"] = self.quantiles_.values
         write_model(path, self.manifest_, keras_to_bytes(self.network_), arrays)
 
     @classmethod
@@ -703,6 +722,8 @@ class VoiceModel(BaseEstimator):
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         self.likeness_ = Likeness(arrays.pop("distances"))
+        quantiles = arrays.pop("quantiles", None)  # older files hold none
+        self.quantiles_ = None if quantiles is None else Quantiles(quantiles)
         self.scaling_ = scaling = Scaling(**arrays)
         shape = (n_features + int(scaling.indicated.sum()),)
         return fits | {
@@ -713,6 +734,7 @@ class VoiceModel(BaseEstimator):
             "interval_reason": isinstance(self.interval_reason_, (str, type(None))),
             "n_features": scaling.medians.shape == scaling.indicated.shape == (n_features,),
             "scaling": scaling.centre.shape == scaling.spread.shape == scaling.weight.shape == shape,
+            "quantiles": quantiles is None or quantiles.shape == (n_features, 21),
             "distances": self.likeness_.distances.ndim == 1,
         }
 
@@ -750,6 +772,12 @@ def _is_number(value: Any) -> bool:
 
 def _names(inputs: Inputs) -> list[str]:
     return inputs.names or ["array"] * inputs.rows.shape[1]
+
+
+def _families(inputs: Inputs, scaling: Scaling) -> tuple[str, ...]:
+    """Of every input of the network: of each column, then of each missing-indicator."""
+    found = np.array([name.split("__")[0] for name in _names(inputs)])
+    return tuple(np.concatenate([found, found[scaling.indicated]]).tolist())
 
 
 def _units(labels: NDArray[Any], speakers: NDArray[Any] | None) -> NDArray[Any]:

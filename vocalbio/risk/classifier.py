@@ -39,12 +39,15 @@ class RiskModel(ClassifierMixin, VoiceModel):
     condition : {"depression", "stress", "apnea"}
         Decides classes, score and words. Depression takes any two classes, the second (or True) meaning PHQ-8 of 10 or
         more; stress takes ``"neutral"``, ``"sad"``, ``"anxious"``; apnea ``"normal"``, ``"snore"``, ``"apnea"``.
-    network : {"dense", "bilstm"}
-        ``"dense"`` takes a table, ``"bilstm"`` takes `Sequences`.
+    network : {"dense", "hybrid", "bilstm", "tcn", "transformer", "cnn"}
+        ``"dense"`` and ``"hybrid"`` (a branch for every family of columns) take a table, the others take `Sequences`.
     extractor : FeatureExtractor, optional
         For `score_audio`; taken from the settings of the training table unless given.
     preset : {"published", "small"}
-        Size of the network, see `vocalbio.networks`; ``"small"`` for tens to hundreds of recordings.
+        Size of the network, see `vocalbio.networks`; ``"small"`` for tens to hundreds of recordings. Some have a
+        preset of their own: ``"dense"`` has ``"wav2vec2"``, ``"bilstm"`` has ``"night"``.
+    pooling : {None, "average", "attention", "max", "last"}
+        How the segments of a sequence become one; None: as the preset has it.
     class_weight : {None, "balanced"} or dict of label to float
         ``"balanced"``: every class weighs alike, whatever its size; right where unweighted average recall is what
         counts. A dict gives weights itself (1 for labels that it does not name). Weights hold for the loss, for
@@ -113,6 +116,7 @@ class RiskModel(ClassifierMixin, VoiceModel):
         *,
         extractor: FeatureExtractor | None = None,
         preset: str = "published",
+        pooling: str | None = None,
         class_weight: Any = None,
         epochs: int | None = None,
         batch_size: int = 32,
@@ -130,6 +134,7 @@ class RiskModel(ClassifierMixin, VoiceModel):
         self.network = network
         self.extractor = extractor
         self.preset = preset
+        self.pooling = pooling
         self.class_weight = class_weight
         self.epochs = epochs
         self.batch_size = batch_size

@@ -22,9 +22,15 @@ MEMBERS = ("manifest.json", "model.keras", "arrays.npz")
 PARTS = {
     *("Functional", "InputLayer", "__keras_tensor__", "DTypePolicy"),
     *("Dense", "Dropout", "BatchNormalization", "LSTM", "Bidirectional", "GlobalAveragePooling1D", "Average"),
-    *("GlorotUniform", "Orthogonal", "Zeros", "Ones", "L2"),
+    *("Conv2D", "MaxPooling2D", "Flatten", "Reshape", "ReLU", "Add", "Concatenate", "LayerNormalization"),
+    *("GlorotUniform", "HeNormal", "Orthogonal", "Zeros", "Ones", "L2"),
 }
-"""All that a saved network may consist of; a new layer in `vocalbio.networks` is added here."""
+OWN_MODULE = "vocalbio.networks.layers"
+OWN_PARTS = {
+    *("AttentivePooling", "Columns", "LastStep", "MaskedAttention", "MaskedConv1D", "MaxOverTime"),
+    "SinusoidalPositions",
+}
+"""All that a saved network may consist of, Keras' and ours; a new layer in `vocalbio.networks` is added here."""
 
 NEWER = ("quantization_config", "input_axes", "output_axes")
 """Settings of layers and initializers that Keras 3.9 does not know."""
@@ -63,6 +69,8 @@ def keras_from_bytes(content: bytes, file: str) -> Any:
     """Load a Keras model without running code of the file's."""
     with required_for("loading a model", "tensorflow"):
         import keras
+
+        import vocalbio.networks.layers  # noqa: F401 - makes our own layers known to Keras
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         path.write_bytes(content)
@@ -85,7 +93,9 @@ def _refuse_code(config: Any) -> None:
     """
     if isinstance(config, dict):
         kind, module = config.get("class_name"), config.get("module")
-        if "class_name" in config and not (kind in PARTS and (module or "keras").split(".")[0] == "keras"):
+        theirs = kind in PARTS and (module or "keras").split(".")[0] == "keras"
+        ours = kind in OWN_PARTS and module == OWN_MODULE and config.get("registered_name") == f"vocalbio>{kind}"
+        if "class_name" in config and not (theirs or ours):
             raise ValueError(f"{module or ''} {kind} is not a part of our networks")
         config = list(config.values())
     for entry in config if isinstance(config, list) else []:

@@ -78,7 +78,7 @@ def read_inputs(X: Any, sequential: bool, names: list[str] | None = None) -> Inp
 
     if isinstance(X, Sequences) != sequential:
         raise ParameterError(
-            "network 'bilstm' takes sequences: Sequences.from_table(X, by='file')"
+            "this network takes sequences: Sequences.from_table(X, by='file')"
             if sequential
             else "X is of type Sequences; this network takes a table with one row a recording"
         )

@@ -32,7 +32,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
     ----------
     condition : {"depression", "stress"}
         Depression: the PHQ-8 total, 0 to 24, "High Risk" from 10; stress: 0 to 100, "High" above 70.
-    network, extractor, preset, epochs, batch_size, schedule, patience
+    network, extractor, preset, pooling, epochs, batch_size, schedule, patience
         As in `RiskModel`.
     loss : {"mse", "ccc"}
         Squared error, or one minus the concordance correlation of a batch: squared error draws what it is not sure of
@@ -79,6 +79,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
         *,
         extractor: FeatureExtractor | None = None,
         preset: str = "published",
+        pooling: str | None = None,
         loss: str = "mse",
         scale: tuple[float, float] | None = None,
         epochs: int | None = None,
@@ -96,6 +97,7 @@ class SeverityModel(RegressorMixin, VoiceModel):
         self.network = network
         self.extractor = extractor
         self.preset = preset
+        self.pooling = pooling
         self.loss = loss
         self.scale = scale
         self.epochs = epochs

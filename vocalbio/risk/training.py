@@ -4,25 +4,48 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vocalbio.errors import required_for
-from vocalbio.networks import build_bilstm, build_dense
+from vocalbio.networks import build_bilstm, build_cnn, build_dense, build_hybrid, build_tcn, build_transformer
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["EPOCHS", "NETWORKS", "SCHEDULES", "Material", "Plan", "join", "members", "predict", "train"]
+__all__ = [
+    "EPOCHS",
+    "NETWORKS",
+    "PRESETS",
+    "SCHEDULES",
+    "SEQUENTIAL",
+    "Material",
+    "Plan",
+    "join",
+    "members",
+    "predict",
+    "train",
+]
 
-NETWORKS = {"dense": build_dense, "bilstm": build_bilstm}
-EPOCHS = {"published": 120, "small": 80}
-"""Passes over the training rows by preset: it learns slowly, or is small enough to have settled."""
+SEQUENTIAL: dict[str, Callable[..., keras.Model]] = {
+    "bilstm": build_bilstm,
+    "tcn": build_tcn,
+    "transformer": build_transformer,
+    "cnn": build_cnn,
+}
+"""Networks that take sequences."""
+NETWORKS: dict[str, Callable[..., keras.Model]] = {"dense": build_dense, "hybrid": build_hybrid, **SEQUENTIAL}
+PRESETS = {name: ["published", "small"] for name in NETWORKS} | {
+    "dense": ["published", "small", "wav2vec2"],
+    "bilstm": ["published", "small", "night"],
+}
+EPOCHS = {"published": 120, "small": 80, "wav2vec2": 80, "night": 80}
+"""Passes over the training rows by preset: it learns slowly, or fast enough to have settled."""
 SCHEDULES = ("constant", "cosine")
 CHUNK = 256  # samples answered at once
 
@@ -43,6 +66,10 @@ class Plan:
     schedule : {"constant", "cosine"}
     batch_size : int
         Batches are of equal size, as near to it as the samples allow; what remains is left out of that epoch.
+    pooling : str or None
+        As in `vocalbio.networks`, for a network of sequences.
+    families : tuple of str
+        For network ``"hybrid"``: the family of each input.
     """
 
     network: str
@@ -52,6 +79,19 @@ class Plan:
     horizon: int
     schedule: str
     batch_size: int
+    pooling: str | None = None
+    families: tuple[str, ...] = ()
+
+    def build(self, n_inputs: int, n_outputs: int, seed: int) -> keras.Model:
+        """Make the network, untrained."""
+        settings: dict[str, Any] = {"preset": self.preset, "loss": self.loss, "seed": seed}
+        if self.network == "hybrid":
+            families = np.array(self.families)
+            branches = {name: np.flatnonzero(families == name).tolist() for name in dict.fromkeys(self.families)}
+            return build_hybrid(branches, n_outputs, **settings)
+        if self.network in SEQUENTIAL:
+            settings["pooling"] = self.pooling
+        return NETWORKS[self.network](n_inputs, n_outputs, **settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +162,8 @@ def _copy(values: Any, variables: Any) -> None:
 
 
 @lru_cache(maxsize=16)
-def _bench(network: str, preset: str, loss: str, n_inputs: int, n_outputs: int) -> _Bench:
-    return _Bench(NETWORKS[network](n_inputs, n_outputs, preset=preset, loss=loss, seed=0))
+def _bench(plan: Plan, n_inputs: int, n_outputs: int) -> _Bench:
+    return _Bench(plan.build(n_inputs, n_outputs, seed=0))
 
 
 def train(
@@ -166,14 +206,15 @@ def train(
     from tqdm.auto import tqdm
 
     n_inputs, (n, n_outputs) = material.rows.shape[1], material.targets.shape
-    trained = NETWORKS[plan.network](n_inputs, n_outputs, preset=plan.preset, loss=plan.loss, seed=seed)
+    trained = plan.build(n_inputs, n_outputs, seed)
     if start is not None:
         _copy([variable.numpy() for variable in start.weights], trained.weights)
     inputs, targets, weights = _tensors(material)
     steps = -(-n // plan.batch_size)
     size = n // steps
     generator = np.random.default_rng(seed)
-    bench = _bench(plan.network, plan.preset, plan.loss, n_inputs, n_outputs)
+    # how long it is trained is no part of its shape
+    bench = _bench(replace(plan, epochs=0, horizon=0, schedule="", batch_size=0), n_inputs, n_outputs)
     history: dict[str, list[float]] = {"loss": []} if watched is None else {"loss": [], "val_loss": []}
     with bench.lock:
         _copy(trained.variables, bench.model.variables)

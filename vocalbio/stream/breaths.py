@@ -6,6 +6,7 @@ Everything here is causal and its memory is bounded: what it says of a second de
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,11 @@ import numpy as np
 from vocalbio.stream.frames import FRAMES_PER_S, Second
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    _Frame = tuple[NDArray[np.float64], float, float]  # excess of each band, of the frame, power
 
 __all__ = ["Burst", "BurstTracker"]
 
@@ -30,6 +35,7 @@ _LOUDEST = 3  # bands that speak for a frame: breath is narrow in some noses, br
 _ON_DB, _OFF_DB = 5.0, 2.5
 _OFF_SHARE = 0.35  # of its own excess: snores in a room that echoes, or over another sleeper, do not reach the floor
 _RISE_DB = 6.0  # out of such a valley
+_LONGEST_BREATH_S = 5.0
 _HEARD_DB = 25.0  # what lies further below the loudest band does not make a sound's character
 _OFF_FRAMES = 4  # so long must it be quiet to have ended
 
@@ -71,7 +77,7 @@ class Burst:
     @property
     def is_breath_like(self) -> bool:
         """Neither a click nor a hum: as long as a breath can be."""
-        return 0.2 <= self.duration_s <= 5.0
+        return 0.2 <= self.duration_s <= _LONGEST_BREATH_S
 
     @property
     def snore(self) -> float:
@@ -122,7 +128,7 @@ class BurstTracker:
         self._powers: deque[NDArray[np.float64]] = deque(maxlen=_SMOOTHED)
         self._recent: deque[NDArray[np.float64]] = deque(maxlen=_FLOOR_S)
         self._done: list[Burst] = []
-        self._frames: list[tuple[NDArray[np.float64], float, float]] = []  # band excess, excess, power: the open one
+        self._frames: list[_Frame] = []  # of the open one
         self._quiet = 0
         self._start = 0
         self._loudest = 0.0
@@ -217,24 +223,40 @@ class BurstTracker:
     def _end(self) -> None:
         frames = self._frames[: len(self._frames) - self._quiet] if self._quiet else self._frames
         self._frames = []
-        # smoothing makes a sound end later by its own length, but for the first frame
-        stop = self._start + max(1, len(frames) - (_SMOOTHED - 1))
-        if len(frames) < 3:
-            return
+        for first, part in _split(frames):
+            # smoothing makes a sound end later by its own length, but for the first frame
+            last = first + len(part) == len(frames)
+            length = max(1, len(part) - (_SMOOTHED - 1)) if last else len(part)
+            if len(part) >= 3:
+                self._done.append(self._burst(self._start + first, length, part))
+
+    def _burst(self, start: int, length: int, frames: list[_Frame]) -> Burst:
         over = np.array([item[0] for item in frames])
         excess = np.array([item[1] for item in frames])
         power = np.sort([item[2] for item in frames])
         loud = over[excess >= 0.5 * excess.max()][:, _BREATH_BANDS]
         loud = np.maximum(loud, loud.max(axis=1, keepdims=True) - _HEARD_DB)
-        n_quarters = max(1, round(len(frames) / (FRAMES_PER_S / 4)))
-        self._done.append(
-            Burst(
-                start_s=self._start * _FRAME_S,
-                end_s=stop * _FRAME_S,
-                excess_db=float(np.quantile(excess, 0.9)),
-                level_db=float(10 * np.log10(power[len(power) // 2 :].mean() + 1e-12)),
-                shape_db=over.mean(axis=0),
-                periodicity=float(max(list(self._periodicity)[-(n_quarters + 2) :], default=0.0)),
-                wander_db=float((loud - loud.mean(axis=1, keepdims=True)).std(axis=0).mean()),
-            )
+        begun = self.now_s - start * _FRAME_S  # seconds ago
+        quarters = list(self._periodicity)[-4 * math.ceil(begun + 1) :]
+        return Burst(
+            start_s=start * _FRAME_S,
+            end_s=(start + length) * _FRAME_S,
+            excess_db=float(np.quantile(excess, 0.9)),
+            level_db=float(10 * np.log10(power[len(power) // 2 :].mean() + 1e-12)),
+            shape_db=over.mean(axis=0),
+            periodicity=float(max(quarters[: math.ceil(length * _FRAME_S * 4) + 8], default=0.0)),
+            wander_db=float((loud - loud.mean(axis=1, keepdims=True)).std(axis=0).mean()),
         )
+
+
+def _split(frames: list[_Frame], first: int = 0) -> Iterator[tuple[int, list[_Frame]]]:
+    """Part what is too long for a breath where it is quietest, if that is a valley."""
+    excess = np.array([item[1] for item in frames])
+    if len(frames) > _LONGEST_BREATH_S * FRAMES_PER_S:
+        inner = excess[_SMOOTHED:-_SMOOTHED]
+        lowest = int(np.argmin(inner)) + _SMOOTHED
+        if min(excess[:lowest].max(), excess[lowest:].max()) - excess[lowest] >= _RISE_DB:
+            yield from _split(frames[:lowest], first)
+            yield from _split(frames[lowest:], first + lowest)
+            return
+    yield first, frames

@@ -34,7 +34,6 @@ _REDUCED_DB = 4.0  # a third of the amplitude and a little more, or every second
 _BASELINE_S = 120.0
 _HALF_S = 2.0
 _RECENT_S = 45.0
-_SLOWEST_S = 9.0  # from breath to breath
 _AFTERMATH_S = 15.0  # what follows an event is known
 _MEMORY_S = 300.0
 
@@ -42,24 +41,23 @@ _MEMORY_S = 300.0
 # simulated nights of the train clips, speech and breathing without events: benchmarks/fit_breathing_detector.py.
 _WEIGHTS: dict[str, tuple[tuple[str, float, float, float], ...]] = {
     "apnea": (
-        ("rise_db", -10.0, 12.0, 0.086),
-        ("return_db", -15.0, 10.0, 0.137),
-        ("trend_db", -10.0, 10.0, 0.156),
-        ("inside_s", 0.0, 15.0, -0.612),
-        ("excess_db", 5.0, 40.0, 0.05),
+        ("rise_db", -10.0, 12.0, 0.14),
+        ("return_db", -15.0, 10.0, 0.091),
+        ("trend_db", -10.0, 10.0, 0.15),
+        ("inside_s", 0.0, 15.0, -0.632),
+        ("excess_db", 5.0, 40.0, 0.047),
     ),
     "hypopnea": (
-        ("rise_db", -10.0, 12.0, 0.182),
+        ("rise_db", -10.0, 12.0, 0.199),
         ("trend_db", -10.0, 10.0, 0.143),
-        ("n_low", 2.0, 8.0, 0.128),
-        ("change", 0.0, 8.0, -0.423),
-        ("low_change", 0.0, 8.0, -0.412),
-        ("inside_level_db", -30.0, 0.0, -0.188),
-        ("spread_db", 0.0, 6.0, 0.504),
-        ("cycle_s", 2.0, 8.0, -0.502),
+        ("n_low", 2.0, 8.0, 0.139),
+        ("change", 0.0, 8.0, -0.417),
+        ("low_change", 0.0, 8.0, -0.422),
+        ("inside_level_db", -30.0, 0.0, -0.183),
+        ("spread_db", 0.0, 6.0, 0.533),
     ),
 }
-_BIAS = {"apnea": 2.39, "hypopnea": 0.51}
+_BIAS = {"apnea": 2.4, "hypopnea": -1.61}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,26 +145,29 @@ class BreathingDetector:
         found, self._found = self._found, []
         return found
 
-    def open_pause(self) -> tuple[float, float] | None:
+    def provisional(self) -> list[Finding]:
         """
-        The pause that is going on.
+        Pauses that are going on, or whose aftermath is not known yet.
 
         Returns
         -------
-        start_s, confidence : float
-            None while breathing is heard, or if nothing before the silence says that somebody breathed.
+        list of Finding
+            The end of one that is going on is the present.
         """
-        now = float(self.tracker.now_s)
-        bursts = [burst for burst in self._bursts if burst.end_s <= now]
-        if not bursts or self.tracker.open_since_s is not None:
-            return None
-        strong = [burst for burst, is_strong in zip(bursts, _strong(bursts), strict=True) if is_strong]
-        start = strong[-1].end_s
-        if not _PAUSE_S <= now - start <= _LONGEST_S:
-            return None
-        inside = [burst for burst in bursts if burst.start_s >= start]
-        signs = _signs(strong, bursts, start, now, inside, list(self._unusable))
-        return start, _confidence("apnea", signs)
+        bursts, unusable = list(self._bursts), list(self._unusable)
+        found = [_pause_before(bursts, ending, unusable) for ending in self._due]
+        if bursts:
+            since = self.tracker.open_since_s
+            end = float(self.tracker.now_s) if since is None else since
+            strong = [burst for burst, is_strong in zip(bursts, _strong(bursts), strict=True) if is_strong]
+            start = strong[-1].end_s
+            if _PAUSE_S <= end - start <= _LONGEST_S:
+                inside = [burst for burst in bursts if burst.start_s >= start]
+                found.append((start, end, _signs(strong, bursts, start, end, inside, unusable)))
+        return [
+            Finding(start, end, "apnea", signs, _confidence("apnea", signs))
+            for start, end, signs in filter(None, found)
+        ]
 
     def _hear(self, bursts: list[Burst], now: float) -> list[Burst]:
         for burst in bursts:
@@ -175,9 +176,9 @@ class BreathingDetector:
                 self._due.append(burst)
         while self._due and self._due[0].start_s + _AFTERMATH_S <= now:
             ending = self._due.popleft()
-            bursts, unusable = list(self._bursts), list(self._unusable)
+            heard, unusable = list(self._bursts), list(self._unusable)
             for kind, look in (("apnea", _pause_before), ("hypopnea", _reduction_before)):
-                found = look(bursts, ending, unusable)
+                found = look(heard, ending, unusable)
                 if found is not None:
                     self._found.append(Finding(*found[:2], kind, found[2], _confidence(kind, found[2])))
         oldest = (self._bursts[-1].end_s if self._bursts else 0.0) - _MEMORY_S
@@ -272,14 +273,16 @@ def _reduction_before(
 
 
 def _louder_halves(bursts: list[Burst]) -> list[Burst]:
-    """Of bursts within two seconds of each other the loudest: one for each breath."""
+    """Of bursts that follow each other within two seconds the loudest."""
     kept: list[Burst] = []
+    ended = -np.inf
     for burst in bursts:
-        if kept and burst.start_s - kept[-1].end_s < _HALF_S:
-            if burst.level_db > kept[-1].level_db:
-                kept[-1] = burst
-        else:
+        if burst.start_s - ended >= _HALF_S:
             kept.append(burst)
+            ended = burst.end_s
+        elif burst.level_db > kept[-1].level_db:
+            kept[-1] = burst
+            ended = burst.end_s
     return kept
 
 
@@ -304,8 +307,7 @@ def _signs(
     main = _louder_halves(breaths)[-8:]
     usual = _strong_level([b.level_db for b in breaths if b.end_s > start - 60][-10:] or [breaths[-1].level_db])
     after = [b for b in bursts if end <= b.start_s < end + _AFTERMATH_S]
-    cycles = np.diff([b.start_s for b in main])
-    cycles = cycles[cycles <= _SLOWEST_S] if (cycles <= _SLOWEST_S).sum() >= 2 else cycles  # not across the last pause
+    cycles = np.diff([b.start_s for b in breaths[-12:]])
     lost = sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in unusable)
     levels = [b.level_db for b in main]
     resumed = [b.level_db for b in after if b.start_s < end + 6]

@@ -37,7 +37,9 @@ _MODEL_DELAY_S = 15  # a snore is one when another follows
 class WindowClassifier(Protocol):
     """What a trained model offers that listens in place of the default detector."""
 
-    context_s: int
+    @property
+    def context_s(self) -> int:
+        """Whole seconds of sound that it needs before and after a second."""
 
     def predict_seconds(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (normal, snore, apnea) of each second but for `context_s` at both ends."""
@@ -406,12 +408,14 @@ class Monitor:
         """What the caller has not been told yet."""
         settled = self._machine.take()
         self._final += settled
+        provisional = self._detector.provisional() if self.model is None else []
         found = [
             Event(0, finding.start_s, finding.end_s, finding.kind, finding.confidence, open=True)
-            for finding in self._findings
+            for finding in [*self._findings, *provisional]
             if finding.confidence >= self.rule.on
         ]
-        current = [*settled, *self._merged(found + self._going_on())]
+        going_on = [] if self._machine.open_run is None else [self._machine.open_run]
+        current = [*settled, *self._merged(found + going_on)]
         news = []
         for event in current:
             known = next((old for old in self._told if old.open and _overlap(old, event)), None)
@@ -436,14 +440,6 @@ class Monitor:
             alarm = self.alarm.judge(float(self._n_heard), self._told, self.alarms[-1] if self.alarms else None)
             self.alarms += [alarm] if alarm else []
         return news
-
-    def _going_on(self) -> list[Event]:
-        run = self._machine.open_run
-        since = [] if run is None else [run]
-        pause = self._detector.open_pause() if self.model is None else None
-        if pause is not None and pause[1] >= self.rule.on:
-            since.append(Event(0, pause[0], float(self._n_heard), "apnea", pause[1], open=True))
-        return since
 
     @staticmethod
     def _merged(events: list[Event]) -> list[Event]:
