@@ -3,8 +3,9 @@ Events of nights: how many are found, how many are false, on simulated nights an
 
     python benchmarks/nights.py --data DATA [--model MODEL] [--nights 30] [--jobs 2] [--output FOLDER]
 
-Nights of one hour, made of the test clips (`night_clips.py`), which no threshold and no model has seen. Without `--model` the default detector alone. Writes `nights.json`, prints the tables of docs/nights.md
-and, with `--output`, draws `nights_scores.png` there. Nights that are done are kept in `--work` and not made again.
+Nights of one hour, made of the test clips (`night_clips.py`), which no threshold and no model has seen. Without
+`--model` the default detector alone. Writes `nights.json`, prints the tables of docs/nights.md and, with `--output`,
+draws `nights_scores.png` there. Nights that are done are kept in `--work` and not made again.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def main() -> None:
             chosen = [night for night in nights if night["level"] == level]
             columns = ["start_s", "end_s", "kind"]
             scores = score_nights((n["name"], n["truth"][columns], n["found"][system], 1.0) for n in chosen)
-            text = {name: f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]" for name, row in scores.summary.iterrows()}
+            text = {
+                name: f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]" for name, row in scores.summary.iterrows()
+            }
             bars[f"{system}, {level}"] = scores.summary.loc["iou_f1", ["estimate", "low", "high"]].tolist()
             found = by_kind(chosen, system)
             lines.append(

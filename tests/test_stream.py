@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from vocalbio import AlarmPolicy, Monitor
-from vocalbio.augment import Room
 from vocalbio.audio import Recording
+from vocalbio.augment import Room
 from vocalbio.errors import AudioError, ParameterError
 from vocalbio.stream import Rule
 from vocalbio.stream.breaths import BurstTracker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from vocalbio.errors import ParameterError
+from vocalbio.explain.markers import MARKERS, marker_of
 from vocalbio.extract.table import is_feature
 
 __all__ = ["MARKERS", "MEASURES", "PERTURBATIONS", "Perturbation", "atlas", "marker_of", "select_reliable"]
@@ -42,45 +42,6 @@ PERTURBATIONS = {
 """What the features were measured against; `select_reliable` takes these names, or their kinds."""
 
 MEASURES = ("icc", "icc_low", "icc_high", "consistency", "shift_sd", "missing", "n")
-
-MARKERS = {
-    "pitch": r"F0semitone.*(amean|percentile)|__f0_(mean|median|p5|p95)",
-    "pitch variability": r"F0semitone|__f0_|pitch_range",
-    "pauses and rate": r"PerSec|SegmentLength|__pause|_rate_per_s|syllable|phonation|voiced_(sounding_)?fraction",
-    "loudness": r"__loudness|equivalentSound|__intensity",
-    "jitter": r"jitter|period_irregularity",
-    "shimmer": r"shimmer",
-    "HNR and CPPS": r"HNR|__hnr|cpps",
-    "breaks and creak": r"voice_breaks|creak",
-    "formants": r"__F[123](freq|band|ampl)|__f[1234]_",
-    "spectral balance": r"alphaRatio|hammarberg|__slope|spectralFlux|logRelF0",
-    "MFCC": r"mfcc",
-    "log-mel": r"logmel",
-}
-"""Families of markers, and what their columns are called; the first pattern that is found counts."""
-
-
-def marker_of(column: str) -> str:
-    """
-    Tell which family of markers a column belongs to.
-
-    Parameters
-    ----------
-    column : str
-        Such as ``"voice__jitter_local"``.
-
-    Returns
-    -------
-    str
-        One of `MARKERS`, or ``"other"``.
-
-    Examples
-    --------
-    >>> from vocalbio.reliability import marker_of
-    >>> marker_of("prosody__F0semitoneFrom27.5Hz_sma3nz_stddevNorm")
-    'pitch variability'
-    """
-    return next((name for name, pattern in MARKERS.items() if re.search(pattern, column)), "other")
 
 
 def atlas() -> pd.DataFrame:

@@ -192,7 +192,7 @@ class VoiceModel(BaseEstimator):
         targets = self._targets(labels, _units(labels, speakers))
         likeness = Likeness.fit(inputs, scaling, targets.units)
         self._learn(inputs, targets, labels, speakers, scaling, likeness)
-        self.quantiles_ = Quantiles.fit(inputs.rows)
+        self.quantiles_: Quantiles | None = Quantiles.fit(inputs.rows)
         self.manifest_ = self._describe(inputs, self._describe_cohort(labels, speakers))
         return self
 

@@ -96,10 +96,10 @@ def measure_seconds(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     -23
     """
     seconds = samples.reshape(-1, SAMPLING_RATE_HZ)
-    present = ~np.isnan(seconds).any(axis=1)
+    present = np.asarray(~np.isnan(seconds).any(axis=1))
     seconds = np.where(present[:, None], seconds, np.float32(0))
     frames = seconds.reshape(-1, _FRAME)
-    dropped = np.ptp(frames, axis=1) == 0
+    dropped: NDArray[np.bool_] = frames.max(axis=1) == frames.min(axis=1)
     bands_db = _band_levels_db(frames)
     bands_db[dropped] = np.nan
     n_seconds = len(seconds)
