@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import vocalbio as vb
 from vocalbio.cli.app import app
 from vocalbio.cli.doctor import examine, to_text
+from vocalbio.cli.recordings import unlike_names
 
 RATE = 16_000
 
@@ -36,7 +37,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["extract", "predict", "train", "evaluate", "demo", "doctor"])
+@pytest.mark.parametrize("command", ["extract", "predict", "train", "evaluate", "night", "demo", "doctor"])
 def test_every_command_and_every_option_has_help(command):
     from typer.main import get_command
 
@@ -138,6 +139,21 @@ def test_the_doctor_lists_encoders_in_the_local_cache(monkeypatch):
     monkeypatch.setattr(doctor, "_accelerators", list)
     monkeypatch.setattr(doctor, "_weights", lambda: ["facebook/wav2vec2-base-960h"])
     assert "  facebook/wav2vec2-base-960h" in to_text(examine())
+
+
+def test_every_network_is_in_the_docs():
+    from vocalbio.cli.options import NetworkName
+
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    told = next(line for line in page.splitlines() if line.startswith("| `--network`"))
+    assert [name for name in NetworkName if name not in told] == []
+    assert len(NetworkName) == 6
+
+
+def test_names_of_pages_are_unlike():
+    paths = [Path("a/memo.wav"), Path("b/memo.wav"), Path("memo-2.wav"), Path("Memo.flac")]
+    names = unlike_names(paths)
+    assert names == ["memo", "memo-2", "memo-2-2", "Memo-3"]
 
 
 def test_every_command_and_every_option_is_in_the_docs():

@@ -377,3 +377,53 @@ def test_a_folder_stands_for_the_recordings_in_it(vocalbio, cohort, trained):
     code, out, _ = vocalbio("predict", "depression", cohort / "sad" / "S01", "--model", path, "--json")
     assert code == 0
     assert [Path(json.loads(line)["file"]).parent for line in out.splitlines()] == [cohort / "sad" / "S01"]
+
+
+def test_answers_are_written_as_pages(vocalbio, cohort, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing else")
+    good = next((cohort / "sad" / "S01").iterdir())
+    folder = tmp_path / "pages"
+    code, _, err = vocalbio("predict", "stress", tmp_path / "broken.wav", good, good, "--report", folder)
+    assert code == 1, err
+    assert {page.name for page in folder.iterdir()} == {"broken.html", f"{good.stem}.html", f"{good.stem}-2.html"}
+    fine, broken = ((folder / f"{name}.html").read_text(encoding="utf-8") for name in (good.stem, "broken"))
+    assert "What moved" in fine
+    assert fine.count("data:image/") > broken.count("data:image/")
+    assert "What moved" not in broken
+    assert "indeterminate" in broken.casefold()
+    assert str(good.parent) not in fine
+
+
+def test_one_answer_is_written_as_facts_with_what_moved_it(vocalbio, cohort, tmp_path):
+    good, facts = next((cohort / "sad" / "S01").iterdir()), tmp_path / "answer.json"
+    code, _, err = vocalbio("predict", "stress", good, "--report", facts)
+    assert code == 0, err
+    model, told = load_shipped("stress"), json.loads(facts.read_text(encoding="utf-8"))
+    assert told.pop("explanation") == json.loads(json.dumps(model.explain(str(good)).to_dict()))
+    assert told == json.loads(json.dumps(model.score_audio(str(good)).to_dict()))
+
+
+def test_an_indeterminate_answer_is_not_explained(vocalbio, cohort, trained, tmp_path):
+    path, _ = trained  # two epochs: its intervals hold the threshold
+    good, facts = next((cohort / "sad" / "S01").iterdir()), tmp_path / "answer.json"
+    code, _, err = vocalbio("predict", "depression", good, "--model", path, "--report", facts)
+    assert code == 0, err
+    told = json.loads(facts.read_text(encoding="utf-8"))
+    assert told["label"] == "indeterminate"
+    assert "explanation" not in told
+
+
+@pytest.mark.parametrize(
+    ("report", "files", "words"),
+    [
+        ("page.html", ["a.wav", "b.wav"], "for 2 recordings; expected a folder"),
+        ("nowhere/page.html", ["a.wav"], "does not exist; make it first"),
+        ("taken", ["a.wav"], "no folder can be made there"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_beforehand(vocalbio, tmp_path, monkeypatch, report, files, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    code, out, err = vocalbio("predict", "stress", *files, "--report", report)
+    assert (code, out) == (2, "")
+    assert words in err

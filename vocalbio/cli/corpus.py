@@ -1,21 +1,23 @@
-"""A corpus on disk: recordings with labels and speakers, told by a table or by folders."""
+"""A corpus on disk: recordings with labels and speakers, told by a table, by folders, or by the reader of a corpus."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vocalbio.cli.recordings import is_recording
 from vocalbio.conditions import Condition, get_condition
+from vocalbio.datasets.splits import official_folds
 from vocalbio.errors import ParameterError
 
-__all__ = ["Corpus", "read_corpus"]
+__all__ = ["Corpus", "read_corpus", "read_published"]
 
 PERSON = ("sex", "gender", "age", "device")
 """Columns that describe a speaker; whatever else stands in a table is left alone."""
@@ -41,12 +43,21 @@ class Corpus:
         Shape (n,); None: not known.
     person : pandas.DataFrame or None
         Sex, age, device, one line a recording; None: not known.
+    splits : numpy.ndarray or None
+        Shape (n,): part or fold of the official split; None: there is none.
+    problems : tuple of str
+        What the reader of a published corpus found, and what of it is left out.
+    title : str or None
+        Of a published corpus.
     """
 
     audio: list[str] | pd.MultiIndex
     labels: NDArray[Any]
     speakers: NDArray[Any] | None
     person: pd.DataFrame | None
+    splits: NDArray[Any] | None = None
+    problems: tuple[str, ...] = ()
+    title: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,6 +66,59 @@ class Corpus:
     def files(self) -> list[str]:
         """File of each row."""
         return [entry if isinstance(entry, str) else str(entry[0]) for entry in self.audio]
+
+    @property
+    def size(self) -> str:
+        """How much there is, in words: ``"12 recordings"``, or ``"40 stretches of 12 recordings"``."""
+        n_files = len(set(self.files))
+        return f"{len(self)} recordings" if n_files == len(self) else f"{len(self)} stretches of {n_files} recordings"
+
+    def take(self, rows: ArrayLike) -> Corpus:
+        """Keep rows, by position."""
+        places = np.asarray(rows, int)
+        return replace(
+            self,
+            audio=self.audio[places] if isinstance(self.audio, pd.MultiIndex) else [self.audio[k] for k in places],
+            labels=self.labels[places],
+            speakers=None if self.speakers is None else self.speakers[places],
+            person=None if self.person is None else self.person.iloc[places].reset_index(drop=True),
+            splits=None if self.splits is None else self.splits[places],
+        )
+
+    def by_file(self) -> Corpus:
+        """Keep the first row of each file, for what is told of whole files."""
+        told = pd.DataFrame({"file": self.files, "label": self.labels, "speaker": self.speakers})
+        mixed = told.groupby("file", sort=False)[["label", "speaker"]].nunique().max(axis=1) > 1
+        if mixed.any():
+            raise ParameterError(
+                f"{mixed.idxmax()} has stretches of several labels or speakers, and a sequence is made of each file; "
+                "expected one label and one speaker a file, or --network dense"
+            )
+        return self.take(np.flatnonzero(~told["file"].duplicated()))
+
+    def official_parts(self) -> tuple[NDArray[np.intp], NDArray[np.intp], str] | None:
+        """
+        Read the parts that were published: training rows, test rows, and which they are.
+
+        Returns
+        -------
+        tuple or None
+            None where there are no parts but folds, or nothing.
+
+        Raises
+        ------
+        LeakageError, ParameterError
+            If the parts share a speaker, or nothing is left to train or test on.
+        """
+        if self.splits is None or self.speakers is None:
+            return None
+        folds = official_folds(self.splits, self.speakers)
+        if len(folds) > 1:
+            return None
+        train, test = folds[0]
+        names = [" and ".join(dict.fromkeys(map(str, self.splits[part]))) for part in (train, test)]
+        counts = [len(set(self.speakers[part].tolist())) for part in (train, test)]
+        return train, test, f"{names[0]} ({counts[0]} speakers) to train, {names[1]} ({counts[1]}) to test"
 
 
 def read_corpus(
@@ -120,6 +184,67 @@ def read_corpus(
         _read_labels(found, column, facts),
         _speakers(table, speaker_pattern),
         None if person.empty else person,
+    )
+
+
+def read_published(
+    data: Path, name: str, condition: str, *, label_column: str | None = None, labels: str | None = None
+) -> Corpus:
+    """
+    Read a corpus with the reader made for it.
+
+    Parameters
+    ----------
+    data : Path
+        Its folder.
+    name : str
+        One of `vocalbio.datasets.corpora.READERS`.
+    condition : str
+        Decides which labels there may be. For stress the corpora of acted emotion give their classes of stress, unless
+        `label_column` or `labels` says what is meant.
+    label_column : str, optional
+        Column of the reader's table; ``"label"`` unless given.
+    labels : str, optional
+        As in `read_corpus`.
+
+    Returns
+    -------
+    Corpus
+        Rows with a label, and with a part of the official split where there is one.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such reader, the folder is not that corpus, or no row has a label that the condition takes.
+    """
+    from vocalbio.datasets.corpora import READERS
+    from vocalbio.datasets.corpora import read_corpus as read
+
+    facts = get_condition(condition)
+    options = {}
+    if facts.name == "stress" and labels is None and label_column is None and name in READERS:
+        options = {"labels": "stress"} if "labels" in inspect.signature(READERS[name]).parameters else {}
+    corpus = read(name, data, **options)
+    column = _choose_label_column(corpus.table, label_column, facts)
+    problems = [f"{row.where}: {row.problem}" for row in corpus.problems.itertuples()]
+    for needed in (column, "split") if corpus.splits is not None else (column,):
+        missing = corpus.table[needed].isna().to_numpy()
+        if missing.any():
+            problems.append(f"{missing.sum()} of {len(corpus)} rows have no {needed}: left out")
+            corpus = corpus.select(~missing)
+    if not len(corpus):
+        raise ParameterError(f"no row of {name} in {data} has a {column!r}; {'; '.join(problems[-2:])}")
+    numbered, found = _choose_labels(corpus.table, corpus.table[column].astype(object).map(str), labels)
+    corpus = corpus.select(corpus.table.index.isin(numbered.index))
+    person = corpus.table[[key for key in PERSON if key in corpus.table and corpus.table[key].notna().any()]]
+    return Corpus(
+        corpus.index,
+        _read_labels(found, column, facts),
+        corpus.groups,
+        None if person.empty else person,
+        corpus.splits,
+        tuple(problems),
+        None if corpus.source is None else corpus.source.title,
     )
 
 

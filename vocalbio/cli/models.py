@@ -13,6 +13,7 @@ from vocalbio.cli.options import (
     FAILED_INPUTS,
     NOTHING_DONE,
     ConditionName,
+    CorpusName,
     Data,
     Family,
     Jobs,
@@ -24,7 +25,7 @@ from vocalbio.cli.options import (
     PresetName,
     SpeakerPattern,
 )
-from vocalbio.cli.recordings import find_recordings
+from vocalbio.cli.recordings import find_recordings, unlike_names
 from vocalbio.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "predict", "train"]
 
+PROBLEMS_SHOWN = 8
+PAGE_SUFFIXES = (".html", ".htm", ".json")
 WINDOW_S, HOP_S = 1.5, 0.75
 """Segments of a sequence unless told otherwise, as in the docs."""
 
@@ -66,6 +69,13 @@ def predict(
     model: Annotated[
         Path | None, typer.Option(help="Model saved by vocalbio train. [default: the one in the wheel; stress only]")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the answer with what moved it to this page (.html) or as facts (.json); of several recordings "
+            "pages to this folder."
+        ),
+    ] = None,
     as_json: JsonLines = False,
 ) -> None:
     """
@@ -75,12 +85,15 @@ def predict(
     answer, also one that cannot be read, which says why. The stress model in the wheel learnt acted emotions, which
     are not clinical stress; for depression and apnea there is none: train one.
     """
-    chosen = _load(model, condition)
     recordings = find_recordings(files)
+    pages = [None] * len(recordings) if report is None else _pages(report, recordings)
+    chosen = _load(model, condition)
     n_failed = 0
-    for recording in recordings:
+    for recording, page in zip(recordings, pages, strict=True):
         answer = cast("Answer", chosen.score_audio(str(recording)))
         n_failed += answer.probability is None and answer.score is None
+        if page is not None:
+            _write_answer(answer, chosen, recording, page)
         if as_json:
             typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
         else:
@@ -101,6 +114,7 @@ def train(
     families: Family = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
+    corpus_name: CorpusName = None,
     label_column: LabelColumn = None,
     labels: Labels = None,
     speaker_pattern: SpeakerPattern = None,
@@ -119,15 +133,22 @@ def train(
     if not save_path.absolute().parent.is_dir():
         raise ParameterError(f"the folder of {save_path} does not exist; make it first")
     fitted, extractor = _make(condition, network, preset, epochs, batch_size, balanced, families, window_s, hop_s, seed)
-    corpus = _read(data, condition, label_column, labels, speaker_pattern, network)
+    corpus = _read(data, corpus_name, condition, label_column, labels, speaker_pattern, network)
+    parts = corpus.official_parts()
+    if parts is not None:
+        typer.echo(f"official split: {parts[2]}; what is to test is left out", err=True)
+        corpus = corpus.take(parts[0])
     table = _extract(corpus, extractor.set_params(n_jobs=n_jobs))
     failed = _tell_failed(table)
     typer.echo(
-        f"training on {len(corpus)} recordings of {_count(corpus.speakers)} speakers, and once more for each of "
+        f"training on {corpus.size} of {_count(corpus.speakers)} speakers, and once more for each of "
         f"{fitted.interval_folds} folds, for calibration",
         err=True,
     )
-    fitted.fit(_samples(table, network), corpus.labels, groups=corpus.speakers)
+    samples, told = _samples(table, corpus, network)
+    fitted.fit(samples, told.labels, groups=told.speakers)
+    if corpus.title is not None:
+        fitted.manifest_["training"]["corpus"] = corpus.title
     fitted.save(save_path, licence=licence)
     cohort = fitted.manifest_["training"]
     losses = fitted.history_["loss"]
@@ -176,6 +197,7 @@ def evaluate(
     families: Family = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
+    corpus_name: CorpusName = None,
     label_column: LabelColumn = None,
     labels: Labels = None,
     speaker_pattern: SpeakerPattern = None,
@@ -190,6 +212,12 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write everything, predictions included, to this JSON file.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page with pictures, methods and what is left to tell (.html), or its facts (.json)."
+        ),
+    ] = None,
     n_jobs: Jobs = 1,
     as_json: JsonLines = False,
 ) -> None:
@@ -201,12 +229,17 @@ def evaluate(
     """
     if output is not None and not output.absolute().parent.is_dir():
         raise ParameterError(f"the folder of {output} does not exist; make it first")
+    _check_page(report)
     if model is not None:
         fitted, condition = _load_classifier(model, condition)
         network = NetworkName(fitted.network)
-        corpus = _read(data, condition, label_column, labels, speaker_pattern, network)
+        corpus = _read(data, corpus_name, condition, label_column, labels, speaker_pattern, network)
         _need_speakers(corpus)
-        typer.echo(f"extracting features of {len(corpus)} recordings", err=True)
+        parts = corpus.official_parts()
+        if parts is not None:
+            typer.echo(f"official split: {parts[2]}", err=True)
+            corpus = corpus.take(parts[1])
+        typer.echo(f"extracting features of {corpus.size}", err=True)
         table = fitted.measure(corpus.audio, n_jobs=n_jobs)
     elif condition is None:
         raise ParameterError("neither --model nor --condition is given; expected one of them")
@@ -214,22 +247,31 @@ def evaluate(
         fitted, extractor = _make(
             condition, network, preset, epochs, batch_size, balanced, families, window_s, hop_s, 0
         )
-        corpus = _read(data, condition, label_column, labels, speaker_pattern, network)
+        corpus = _read(data, corpus_name, condition, label_column, labels, speaker_pattern, network)
         _need_speakers(corpus)
+        if folds is None and corpus.splits is not None:
+            parts = corpus.official_parts()
+            told_split = f"{len(set(corpus.splits))} folds" if parts is None else parts[2]
+            typer.echo(f"official split: {told_split}", err=True)
         table = _extract(corpus, extractor.set_params(n_jobs=n_jobs))
     failed = _tell_failed(table)
     from vocalbio import evaluation
 
-    samples = _samples(table, network)
+    samples, corpus = _samples(table, corpus, network)
     common: dict[str, Any] = {"groups": corpus.speakers, "person": corpus.person, "n_resamples": n_draws}
     if model is not None:
         result = evaluation.evaluate(fitted, samples, corpus.labels, **common)
     else:
+        cv = corpus.splits if folds is None else folds
         result = evaluation.cross_validate(
-            fitted, samples, corpus.labels, cv=folds, seeds=range(n_seeds), work_dir=work_dir, **common
+            fitted, samples, corpus.labels, cv=cv, seeds=range(n_seeds), work_dir=work_dir, **common
         )
     if output is not None:
         result.to_json(output, predictions=True)
+    if report is not None:
+        from vocalbio.report import write_report
+
+        write_report(result, report, model=fitted, X=table)
     if as_json:
         for line in _lines(result, failed):
             typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
@@ -237,6 +279,49 @@ def evaluate(
         typer.echo(result.to_markdown())
     if failed:
         raise typer.Exit(FAILED_INPUTS)
+
+
+# Reports ----------------------------------------------------------------------------------------------------
+
+
+def _pages(report: Path, recordings: list[Path]) -> list[Path]:
+    """Where the page of each recording is written."""
+    if report.suffix.lower() in PAGE_SUFFIXES:
+        if len(recordings) > 1:
+            raise ParameterError(f"--report is {report} for {len(recordings)} recordings; expected a folder")
+        _check_page(report)
+        return [report]
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(
+            f"--report is {report}, and no folder can be made there ({error}); expected a folder, or a name that ends "
+            "in .html or .json"
+        ) from error
+    return [report / f"{name}.html" for name in unlike_names(recordings)]
+
+
+def _check_page(report: Path | None) -> None:
+    """Refuse a page that could not be written, before the work is done."""
+    if report is None:
+        return
+    if report.suffix.lower() not in PAGE_SUFFIXES:
+        raise ParameterError(f"--report is {report}; expected a name that ends in .html or .json")
+    if not report.absolute().parent.is_dir():
+        raise ParameterError(f"the folder of {report} does not exist; make it first")
+
+
+def _write_answer(answer: Answer, model: RiskModel | SeverityModel, recording: Path, page: Path) -> None:
+    from vocalbio import load_audio
+    from vocalbio.errors import AudioError
+    from vocalbio.report import write_report
+
+    explanation = None if answer.label == "indeterminate" else model.explain(str(recording))
+    try:
+        sound = load_audio(str(recording))
+    except AudioError:  # the answer tells it
+        sound = None
+    write_report(answer, page, explanation=explanation, audio=sound, model=model)
 
 
 # Models -----------------------------------------------------------------------------------------------------
@@ -312,14 +397,26 @@ def _make(
 
 def _read(
     data: Path,
+    corpus_name: str | None,
     condition: str,
     label_column: str | None,
     labels: str | None,
     speaker_pattern: str | None,
     network: NetworkName,
 ) -> Corpus:
-    from vocalbio.cli.corpus import read_corpus
+    from vocalbio.cli.corpus import read_corpus, read_published
 
+    if corpus_name is not None:
+        if speaker_pattern is not None:
+            raise ParameterError("--speaker-pattern and --corpus are both given; the reader of a corpus tells speakers")
+        published = read_published(data, corpus_name, condition, label_column=label_column, labels=labels)
+        for problem in published.problems[:PROBLEMS_SHOWN]:
+            typer.echo(f"  {problem}", err=True)
+        if len(published.problems) > PROBLEMS_SHOWN:
+            typer.echo(f"  and {len(published.problems) - PROBLEMS_SHOWN} more: corpus.problems in Python", err=True)
+        if network.sequential:
+            published.by_file()  # refused before anything is extracted
+        return published
     corpus = read_corpus(data, condition, label_column=label_column, labels=labels, speaker_pattern=speaker_pattern)
     files = corpus.files
     if network.sequential and len(set(files)) < len(files):
@@ -339,15 +436,15 @@ def _need_speakers(corpus: Corpus) -> None:
 
 
 def _extract(corpus: Corpus, extractor: Any) -> pd.DataFrame:
-    typer.echo(f"extracting features of {len(corpus)} recordings", err=True)
+    typer.echo(f"extracting features of {corpus.size}", err=True)
     return extractor.transform(corpus.audio)
 
 
-def _samples(table: pd.DataFrame, network: NetworkName) -> Any:
-    """What the network takes, one sample a row of the corpus, in its order."""
+def _samples(table: pd.DataFrame, corpus: Corpus, network: NetworkName) -> tuple[Any, Corpus]:
+    """What the network takes, and the corpus with one row for each sample of it: a row, or a sequence a file."""
     from vocalbio import Sequences
 
-    return Sequences.from_table(table) if network.sequential else table
+    return (Sequences.from_table(table), corpus.by_file()) if network.sequential else (table, corpus)
 
 
 def _tell_failed(table: pd.DataFrame) -> list[dict[str, str]]:

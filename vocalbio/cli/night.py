@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vocalbio.cli.options import FAILED_INPUTS, NOTHING_DONE, Json
-from vocalbio.cli.recordings import find_recordings
+from vocalbio.cli.recordings import find_recordings, unlike_names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +76,7 @@ def night(
     nights = [[path] for path in recordings] if each else [recordings]
     listener = None if model is None else _load_model(model)
     told, failed = [], 0
-    for name, paths in zip(_names(nights), nights, strict=True):
+    for name, paths in zip(unlike_names([paths[0] for paths in nights]), nights, strict=True):
         folder = output / name if each else output
         try:
             heard = Night(
@@ -109,13 +109,6 @@ def night(
         typer.echo(json.dumps({"nights": told} if each else told[0], indent=2, ensure_ascii=False))
     if failed:
         raise typer.Exit(NOTHING_DONE if all("output" not in one for one in told) else FAILED_INPUTS)
-
-
-def _names(nights: list[list[Path]]) -> list[str]:
-    """One for each night, numbered where files of several folders are called alike."""
-    stems = [paths[0].stem for paths in nights]
-    before = [stems[:n].count(stem) for n, stem in enumerate(stems)]
-    return [f"{stem}-{count + 1}" if count else stem for stem, count in zip(stems, before, strict=True)]
 
 
 def _nights(files: list[Path]) -> list[Path]:
@@ -170,6 +163,7 @@ def write_report(report: NightReport, heard: Night, folder: Path, *, close_ups: 
         Pictures of single events at most, those of the highest confidence.
     """
     from vocalbio.figures import to_png_bytes
+    from vocalbio.report import night_page
 
     (folder / "events").mkdir(parents=True, exist_ok=True)
     for old in (folder / "events").glob("[0-9][0-9][0-9]*.png"):  # of another run, with other events
@@ -187,50 +181,7 @@ def write_report(report: NightReport, heard: Night, folder: Path, *, close_ups: 
         number = shown[place]
         pictures[number] = report.plot_event(number, piece)
         (folder / "events" / f"{number:03d}.png").write_bytes(to_png_bytes(pictures[number]))
-    (folder / "index.html").write_text(_page(report, overview, pictures), encoding="utf-8")
-
-
-def _page(report: NightReport, overview: Figure, pictures: dict[int, Figure]) -> str:
-    import pandas as pd
-
-    from vocalbio import __version__
-    from vocalbio.report.page import Section, render_page
-
-    lines = dict(report.lines())
-    table = report.event_table
-    times = {
-        "begins": [report.clock(s) for s in table["start_s"]],
-        "lasts": [f"{s:.0f} s" for s in table["duration_s"]],
-        "sounds like": table["kind"].tolist(),
-        "confidence": [f"{c:.0%}" for c in table["confidence"]],
-        "counts": ["yes" if c else "no" for c in table["counted"]],
-    }
-    listed = pd.DataFrame(times, index=table.index)
-    sections = [
-        Section("The night at a glance", (), pd.DataFrame({"": lines}), ((overview, _alternative(report)),)),
-        Section("Reasons for doubt", (report.severity_reason, *report.notes)),
-    ]
-    if len(table):
-        sections.append(Section(f"All {len(table)} events", (), listed))
-    if pictures:
-        drawn = tuple(
-            (pictures[n], f"Event {n} at {report.clock(table['start_s'].iloc[n - 1])}") for n in sorted(pictures)
-        )
-        few = (
-            "" if len(drawn) == len(table) else f"{len(drawn)} of the {len(table)}: the surest ones between the lights."
-        )
-        sections.append(Section("Events close up", (few,) if few else (), None, drawn))
-    lead = f"Audio event index {lines['Audio event index']}" if report.analysed.any() else "Nothing could be analysed"
-    notice = (
-        "A microphone hears neither airflow nor oxygen nor sleep. The events are acoustic: the sound of breathing "
-        "stops or falls for ten seconds or more. Their number per analysed hour is not the index that a sleep "
-        "laboratory measures."
-    )
-    return render_page("A night's sound", lead, notice, sections, f"vocalbio {__version__}")
-
-
-def _alternative(report: NightReport) -> str:
-    return "Sound, snoring and events over the night. " + "; ".join(f"{what}: {text}" for what, text in report.lines())
+    night_page(report, folder / "index.html", pictures=pictures, overview=overview)
 
 
 def _reference(path: Path, started: datetime | None) -> pd.DataFrame:
@@ -242,5 +193,5 @@ def _reference(path: Path, started: datetime | None) -> pd.DataFrame:
 def _scored(report: NightReport, reference: pd.DataFrame) -> tuple[str, Any]:
     from vocalbio.evaluation.nights import score_events
 
-    scores = score_events(reference, report.events)
+    scores = score_events(reference, report.counted, hours=report.analysed_h or None)
     return str(scores), scores.to_dict()

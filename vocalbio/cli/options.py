@@ -12,6 +12,7 @@ __all__ = [
     "FAILED_INPUTS",
     "NOTHING_DONE",
     "ConditionName",
+    "CorpusName",
     "Data",
     "Family",
     "Jobs",
@@ -71,6 +72,15 @@ Data = Annotated[
         help="CSV file with the columns file (relative to it), label, speaker, and optionally start, end (seconds), "
         "sex, age, device; for depression phq8 (0-24) instead of label. Or a folder with such a manifest.csv, or with "
         "one folder a class: CLASS/SPEAKER/file.wav."
+    ),
+]
+CorpusName = Annotated[
+    str | None,
+    typer.Option(
+        "--corpus",
+        help="What --data holds is a published corpus: androids, crema_d, daic_woz, e_daic, emodb, "
+        "iemocap, khan_snoring, ravdess; folders and table are your own. Its reader gives turns, labels, "
+        "speakers and the official parts.",
     ),
 ]
 LabelColumn = Annotated[

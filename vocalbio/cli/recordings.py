@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["find_recordings", "is_recording"]
+__all__ = ["find_recordings", "is_recording", "unlike_names"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".mp4", ".aif", ".aiff"}
 
@@ -33,3 +33,32 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
         inside = sorted(p for p in path.rglob("*") if is_recording(p)) if path.is_dir() else []
         found += inside or [path]
     return found
+
+
+def unlike_names(paths: Sequence[Path]) -> list[str]:
+    """
+    Name what is written about files: their names without suffix, numbered where several are called alike.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+
+    Returns
+    -------
+    list of str
+        No two are equal, also where letters' case counts not.
+
+    Examples
+    --------
+    >>> from vocalbio.cli.recordings import unlike_names
+    >>> unlike_names([Path("a/memo.wav"), Path("b/memo.wav"), Path("memo-2.wav")])
+    ['memo', 'memo-2', 'memo-2-2']
+    """
+    names: list[str] = []
+    for path in paths:
+        name, count = path.stem, 1
+        while name.casefold() in {other.casefold() for other in names}:
+            count += 1
+            name = f"{path.stem}-{count}"
+        names.append(name)
+    return names
