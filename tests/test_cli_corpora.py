@@ -138,8 +138,8 @@ def test_labels_of_a_corpus_are_chosen_and_renamed(tmp_path):
 
 def test_official_folds_are_no_parts(tmp_path):
     corpus = read_published(trees.androids(tmp_path), "androids", "depression")
-    assert corpus.splits is not None
-    assert len(set(corpus.speakers.tolist())) == 5
+    assert len(set(corpus.splits.tolist())) == len(set(corpus.speakers.tolist())) == 5
+    assert corpus.official_parts() is None
 
 
 def test_a_file_of_several_labels_makes_no_sequence(tmp_path):

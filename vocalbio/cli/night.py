@@ -193,5 +193,5 @@ def _reference(path: Path, started: datetime | None) -> pd.DataFrame:
 def _scored(report: NightReport, reference: pd.DataFrame) -> tuple[str, Any]:
     from vocalbio.evaluation.nights import score_events
 
-    scores = score_events(reference, report.counted, hours=report.analysed_h or None)
+    scores = score_events(reference, report.events, hours=report.recorded_h)
     return str(scores), scores.to_dict()
