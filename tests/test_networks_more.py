@@ -237,8 +237,10 @@ def test_training_lowers_the_loss(build: Any, rng: np.random.Generator) -> None:
     targets = np.eye(3, dtype="float32")[[0, 1, 2, 0]]
     network.optimizer.learning_rate = 0.02
     weights = [weight.copy() for weight in network.get_weights()]
-    losses = network.fit(inputs, targets, epochs=20, verbose=0).history["loss"]
-    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:2])
+    # without dropout, and in a fixed order: what came before in the process must not matter
+    before = network.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"]
+    network.fit(inputs, targets, epochs=40, shuffle=False, verbose=0)
+    assert network.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"] < 0.8 * before
     assert not any(np.array_equal(old, new) for old, new in zip(weights, network.get_weights(), strict=True))
 
 
