@@ -29,7 +29,7 @@ import vocalbio as vb
 from vocalbio.datasets import NightClips, simulate_night
 from vocalbio.evaluation import match_events
 from vocalbio.stream.detector import BreathingDetector
-from vocalbio.stream.frames import measure_seconds, read_row
+from vocalbio.stream.frames import Second, measure_seconds
 
 RATE = 16_000
 RANGES = {
@@ -114,7 +114,7 @@ def findings(data: Path, kind: str, seed: int, snr_db: float | None, events: boo
     samples, truth = sound(data, kind, seed, snr_db, events)
     detector = BreathingDetector()
     for row in measure_seconds(samples[: len(samples) // RATE * RATE]):
-        detector.update(read_row(row))
+        detector.update(Second(row))
     detector.finish()
     rows = []
     for found in detector.take():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import corpus_trees as trees
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 import pytest
 import soundfile
 
-from vocalbio.cli import main
 from vocalbio.cli.corpus import read_published
 from vocalbio.datasets.corpora import READERS, read_daic_woz
 from vocalbio.datasets.voices import VoiceParameters, synthesize_voice
@@ -41,20 +39,6 @@ def daic_woz(root, voices=True):
 @pytest.fixture(scope="module")
 def interviews(tmp_path_factory):
     return daic_woz(tmp_path_factory.mktemp("DAIC-WOZ"))
-
-
-@pytest.fixture
-def vocalbio(capsys, monkeypatch):
-    """The program, in this process: exit code, what it printed, and what it told on stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vocalbio", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return ended.value.code or 0, told.out, told.err
-
-    return run
 
 
 def test_from_a_folder_of_daic_woz_to_a_page(vocalbio, interviews, tmp_path):

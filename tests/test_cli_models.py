@@ -16,7 +16,6 @@ import soundfile
 from typer.testing import CliRunner
 
 import vocalbio as vb
-from vocalbio.cli import main
 from vocalbio.cli.app import app, plain_warnings
 from vocalbio.cli.corpus import read_corpus
 from vocalbio.datasets.voices import make_cohort
@@ -42,22 +41,6 @@ def cohort(tmp_path_factory):
     table["phq8"] = [3, 12, 21] * 6
     table.to_csv(folder / "table.csv", index=False)
     return folder
-
-
-@pytest.fixture
-def vocalbio(capsys, monkeypatch):
-    """The program, in this process: exit code, what it printed, and what it told on stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vocalbio", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        code = ended.value.code
-        assert code is None or isinstance(code, int)
-        return code or 0, told.out, told.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from vocalbio.errors import AudioError, ParameterError
 from vocalbio.stream import Rule
 from vocalbio.stream.breaths import BurstTracker
 from vocalbio.stream.events import EventMachine
-from vocalbio.stream.frames import N_COLUMNS, measure_seconds, read_row
+from vocalbio.stream.frames import N_COLUMNS, Second, measure_seconds
 
 RATE = 16_000
 
@@ -292,7 +292,7 @@ def test_rows_of_a_second_do_not_depend_on_their_neighbours():
     for second in (0, 7, 19):
         np.testing.assert_array_equal(measure_seconds(sound[second * RATE : (second + 1) * RATE])[0], rows[second])
     tone = (0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
-    read = read_row(measure_seconds(tone)[0])
+    read = Second(measure_seconds(tone)[0])
     assert read.level_db == pytest.approx(20 * np.log10(0.1 / np.sqrt(2)), abs=0.01)
     assert np.argmax(read.bands_db.mean(axis=0)) == 2  # 300 to 600 Hz
     assert read.bands_db[:, 2].max() == pytest.approx(-23, abs=0.3)
@@ -306,7 +306,7 @@ def test_bursts_begin_and_end_where_the_sound_does():
         sound[round(start * RATE) : round(end * RATE)] *= 20
     tracker = BurstTracker()
     for row in measure_seconds(sound.astype(np.float32)):
-        tracker.update(read_row(row))
+        tracker.update(Second(row))
     bursts = tracker.take()
     np.testing.assert_allclose([(b.start_s, b.end_s) for b in bursts], spans, atol=0.11)
     assert [b.excess_db for b in bursts] == pytest.approx([20 * np.log10(20)] * 3, abs=1.5)

@@ -14,6 +14,7 @@ import pandas as pd
 from vocalbio.datasets.annotations import check_events
 from vocalbio.errors import ParameterError
 from vocalbio.evaluation.agreement import cohen_kappa
+from vocalbio.evaluation.text import plain
 
 __all__ = [
     "RULES",
@@ -23,7 +24,6 @@ __all__ = [
     "frame_kappa",
     "in_words",
     "match_events",
-    "plain",
     "score_and_errors",
     "score_events",
     "share",
@@ -355,17 +355,6 @@ def _inside(events: pd.DataFrame, times: np.ndarray) -> np.ndarray:
 def share(part: float, whole: float) -> float:
     """Part of a whole; NaN of nothing."""
     return float(part / whole) if whole else math.nan
-
-
-def plain(value: Any) -> Any:
-    """Plain JSON types, None for NaN."""
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def in_words(value: float) -> str:

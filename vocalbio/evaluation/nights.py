@@ -22,11 +22,11 @@ from vocalbio.evaluation.events import (
     frame_kappa,
     in_words,
     match_events,
-    plain,
     score_and_errors,
     score_events,
     share,
 )
+from vocalbio.evaluation.text import plain
 from vocalbio.metrics import Interval, bootstrap
 
 __all__ = [

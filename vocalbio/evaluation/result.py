@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from vocalbio.errors import ParameterError
 from vocalbio.evaluation.scores import HEADLINES, Bootstrap, Task, runs_at
-from vocalbio.evaluation.text import cell, write_text
+from vocalbio.evaluation.text import cell, plain, write_text
 from vocalbio.metrics import Interval
 
 __all__ = ["Evaluation", "compare"]
@@ -146,7 +144,7 @@ class Evaluation:
             parts["predictions"] = self.predictions
         content = {name: table.to_dict("records") for name, table in parts.items()}
         task = {"kind": self.task.kind, "classes": list(self.task.classes)}
-        return _plain({"settings": self.settings, "task": task, **content})
+        return plain({"settings": self.settings, "task": task, **content})
 
     def to_json(self, path: Any = None, predictions: bool = False) -> str:
         """`to_dict` as text; written to `path` where one is given."""
@@ -243,15 +241,3 @@ def compare(
                          "low": difference.low, "high": difference.high,
                          "n_speakers": bootstrap.n_speakers}  # fmt: skip
     return pd.DataFrame.from_dict(lines, orient="index").astype({"n_speakers": int}).rename_axis("metric")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from vocalbio.evaluation.scores import ERRORS
@@ -13,7 +14,7 @@ from vocalbio.evaluation.scores import ERRORS
 if TYPE_CHECKING:
     from vocalbio.evaluation.result import Evaluation
 
-__all__ = ["cell", "write_text"]
+__all__ = ["cell", "plain", "write_text"]
 
 
 def write_text(found: Evaluation) -> str:
@@ -122,3 +123,16 @@ def _markdown(table: pd.DataFrame) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
     ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def plain(value: Any) -> Any:
+    """Plain JSON types; None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from vocalbio.errors import ParameterError
-from vocalbio.figures.recording import spectrogram_db
+from vocalbio.figures.recording import draw_spectrogram
 from vocalbio.figures.style import (
     BLUE,
     FAINT,
@@ -28,12 +28,10 @@ from vocalbio.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_contributions", "plot_marker_panel", "plot_saliency", "plot_saliency_map"]
 
-SHADES = ["white", "#8fbfdc", BLUE, "#012a44", "black"]
 MOST_ROWS = 11
 
 
@@ -263,7 +261,7 @@ def plot_saliency(
     figure = new_figure(0.6 + sum(heights), title, f"vermilion raises the answer, blue lowers it, in {words}", INK)
     panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0])
     if signal is not None:
-        _spectrogram(panels.pop(0), signal, float(rate_hz or 16_000))
+        draw_spectrogram(panels.pop(0), signal, float(rate_hz or 16_000))
     axes = panels.pop(0)
     axes.axhline(0, color=MUTED, linewidth=1)
     axes.bar(edges[:-1], total, np.diff(edges), align="edge", color=np.where(total > 0, VERMILION, BLUE).tolist(),
@@ -360,21 +358,3 @@ def plot_saliency_map(
 
 def _mel(khz: float) -> float:
     return float(np.log10(1 + 1000 * khz / 700))
-
-
-def _spectrogram(axes: Axes, signal: np.ndarray, rate_hz: float) -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    levels_db = spectrogram_db(signal, rate_hz)
-    loudest_db = max(levels_db.max(), -90.0)
-    axes.imshow(
-        levels_db,
-        cmap=LinearSegmentedColormap.from_list("levels", SHADES),
-        vmin=loudest_db - 55,
-        vmax=loudest_db,
-        origin="lower",
-        aspect="auto",
-        extent=(0, len(signal) / rate_hz, 0, min(8.0, rate_hz / 2000)),
-    )
-    axes.set_ylabel("kHz")
-    axes.grid(False)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from vocalbio.errors import ParameterError
-from vocalbio.figures.recording import spectrogram_db
+from vocalbio.figures.recording import draw_spectrogram
 from vocalbio.figures.style import (
     BLUE,
     INK,
@@ -321,8 +321,6 @@ def plot_event(
     >>> from vocalbio.figures.nights import plot_event
     >>> figure = plot_event(np.random.default_rng(0).normal(0, 0.01, 16_000 * 30), 16_000, 10.0, 20.0)
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     signal = np.nan_to_num(numbers("samples", samples, missing=True))  # NaN: nothing was recorded there
     if not np.isfinite(signal).all() or np.abs(signal).max() > 1e6:
         raise ParameterError("samples holds infinite values; expected a signal in [-1, 1]")
@@ -351,19 +349,7 @@ def plot_event(
     wave.fill_between(times_s, 0, np.maximum(shown_db - floor_db, 0), color=BLUE, linewidth=0.5)
     wave.set(ylim=(0, max(12.0, float(shown_db.max() - floor_db) * 1.1)), ylabel="dB")
 
-    levels_db = spectrogram_db(signal, sampling_rate_hz)
-    loudest_db = max(float(np.percentile(levels_db, 99.8)), -90.0)
-    picture.imshow(
-        levels_db,
-        cmap=LinearSegmentedColormap.from_list("levels", ["white", "#8fbfdc", BLUE, "#012a44", "black"]),
-        vmin=max(float(np.percentile(levels_db, 70)), loudest_db - 55),
-        vmax=loudest_db,
-        origin="lower",
-        aspect="auto",
-        extent=(offset_s, stop_s, 0, min(8.0, sampling_rate_hz / 2000)),
-    )
-    picture.set_ylabel("kHz")
-    picture.grid(False)
+    draw_spectrogram(picture, signal, sampling_rate_hz, start_s=offset_s, quantiles=(70, 99.8))
     for axes in (wave, picture):
         axes.axvspan(start_s, end_s, color=color, alpha=0.16, linewidth=0, zorder=1)
         for time_s in (start_s, end_s):

@@ -12,9 +12,14 @@ from vocalbio.errors import ParameterError
 from vocalbio.figures.style import BLUE, VERMILION, finite, new_figure, numbers, same_length, settled, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_recording", "spectrogram_db"]
+__all__ = ["draw_spectrogram", "plot_recording", "spectrogram_db"]
+
+SHADES = ["white", "#8fbfdc", BLUE, "#012a44", "black"]
+QUIETEST_DB = -90.0  # below lies nothing that a microphone heard
+SHOWN_DB = 55
 
 
 @styled()
@@ -58,8 +63,6 @@ def plot_recording(
     >>> times = np.arange(16_000) / 16_000
     >>> figure = plot_recording(0.3 * np.sin(2 * np.pi * 220 * times), 16_000, pauses=[(0.4, 0.6)])
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     signal = numbers("samples", samples)
     finite(sampling_rate_hz=sampling_rate_hz)
     if sampling_rate_hz <= 0:
@@ -88,19 +91,8 @@ def plot_recording(
         linewidth=0.5,
     )
     panels[0].set_ylabel("Amplitude")
-    levels_db = spectrogram_db(signal, sampling_rate_hz)
-    loudest_db = max(levels_db.max(), -90.0)  # below lies nothing that a microphone heard
-    panels[1].imshow(
-        levels_db,
-        cmap=LinearSegmentedColormap.from_list("levels", ["white", "#8fbfdc", BLUE, "#012a44", "black"]),
-        vmin=loudest_db - 55,
-        vmax=loudest_db,
-        origin="lower",
-        aspect="auto",
-        extent=(0, duration_s, 0, min(8.0, sampling_rate_hz / 2000)),
-    )
+    draw_spectrogram(panels[1], signal, sampling_rate_hz)
     panels[1].set_ylabel("Frequency (kHz)")
-    panels[1].grid(False)
     if f0 is not None:
         panels[2].plot(times_s, f0_hz, color=BLUE, linewidth=1.5, marker=".", markersize=3)
         panels[2].set_ylabel("F0 (Hz)")
@@ -111,6 +103,47 @@ def plot_recording(
     panels[-1].set_xlabel(x_label)
     figure.align_ylabels()
     return settled(figure)
+
+
+def draw_spectrogram(
+    axes: Axes,
+    signal: np.ndarray,
+    sampling_rate_hz: float,
+    *,
+    start_s: float = 0.0,
+    quantiles: tuple[float, float] | None = None,
+) -> None:
+    """
+    Draw a spectrogram up to 8 kHz on axes of seconds and kHz.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    signal : numpy.ndarray of shape (n_samples,)
+    sampling_rate_hz : float
+        In Hz.
+    start_s : float
+        Where the signal begins, in seconds.
+    quantiles : (float, float), optional
+        Percentiles of the levels that are white (55 dB below black at most) and black; None: 55 dB below the loudest,
+        and the loudest.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    levels_db = spectrogram_db(signal, sampling_rate_hz)
+    loudest_db = max(float(np.percentile(levels_db, quantiles[1]) if quantiles else levels_db.max()), QUIETEST_DB)
+    faintest_db = loudest_db - SHOWN_DB
+    axes.imshow(
+        levels_db,
+        cmap=LinearSegmentedColormap.from_list("levels", SHADES),
+        vmin=max(float(np.percentile(levels_db, quantiles[0])), faintest_db) if quantiles else faintest_db,
+        vmax=loudest_db,
+        origin="lower",
+        aspect="auto",
+        extent=(start_s, start_s + len(signal) / sampling_rate_hz, 0, min(8.0, sampling_rate_hz / 2000)),
+    )
+    axes.set_ylabel("kHz")
+    axes.grid(False)
 
 
 def spectrogram_db(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray:

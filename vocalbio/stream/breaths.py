@@ -110,12 +110,12 @@ class BurstTracker:
     --------
     >>> import numpy as np
     >>> from vocalbio.stream.breaths import BurstTracker
-    >>> from vocalbio.stream.frames import measure_seconds, read_row
+    >>> from vocalbio.stream.frames import Second, measure_seconds
     >>> noise = np.random.default_rng(0).standard_normal(16_000 * 10).astype("float32") * 1e-3
     >>> noise[16_000 * 6 : 16_000 * 7] *= 30
     >>> tracker = BurstTracker()
     >>> for row in measure_seconds(noise):
-    ...     tracker.update(read_row(row))
+    ...     tracker.update(Second(row))
     >>> [(burst.start_s, burst.end_s) for burst in tracker.take()]
     [(6.0, 7.0)]
     """

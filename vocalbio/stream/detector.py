@@ -118,7 +118,7 @@ class BreathingDetector:
         """
         self.tracker.update(second)
         now = float(self.tracker.now_s)
-        if not second.present or second.dropped > 0.5:
+        if second.lost:
             self._unusable.append((now - 1, now))
         return self._hear(self.tracker.take(), now)
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Event", "EventMachine", "Rule", "to_table"]
+__all__ = ["EVENT_COLUMNS", "EVIDENCE_COLUMNS", "Event", "EventMachine", "Rule", "to_table"]
+
+EVENT_COLUMNS = ("start_s", "end_s", "kind", "confidence")
+EVIDENCE_COLUMNS = ("level_db", "floor_db", "breath", "snore", "apnea", "hypopnea", "usable")
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,6 @@ def to_table(events: Iterable[Event]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [(event.start_s, event.end_s, event.kind, event.confidence) for event in events]
-    table = pd.DataFrame(rows, columns=["start_s", "end_s", "kind", "confidence"])
+    table = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
     table = table.astype({"start_s": float, "end_s": float, "kind": object, "confidence": float})
     return table.sort_values("start_s", ignore_index=True)

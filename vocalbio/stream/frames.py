@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BANDS_HZ", "FRAMES_PER_S", "N_COLUMNS", "SAMPLING_RATE_HZ", "Second", "measure_seconds", "read_row"]
+__all__ = ["BANDS_HZ", "FRAMES_PER_S", "N_COLUMNS", "SAMPLING_RATE_HZ", "Second", "measure_seconds"]
 
 SAMPLING_RATE_HZ = 16_000
 FRAMES_PER_S = 20
@@ -26,6 +26,7 @@ _PERIODIC_PER_S = 4
 _PITCH_HZ = (25, 300)  # snores pulse slowly
 _SILENT_DB = -120.0  # below the last bit of 16
 _CLIPPED = 0.985
+_LOST_SHARE = 0.5
 N_COLUMNS = FRAMES_PER_S * _N_BANDS + _PERIODIC_PER_S + 4
 
 
@@ -46,6 +47,11 @@ class Second:
         Share of the samples at full scale, share of the 50 ms frames that are digital silence.
     present : bool
         False: no sound was recorded (a gap between files).
+
+    Parameters
+    ----------
+    row : array of float32, shape (N_COLUMNS,)
+        Of `measure_seconds`.
     """
 
     __slots__ = ("bands_db", "clipped", "dropped", "level_db", "periodicity", "present")
@@ -57,20 +63,10 @@ class Second:
         self.level_db, self.clipped, self.dropped = (float(value) for value in row[n + _PERIODIC_PER_S :][:3])
         self.present = bool(row[-1])
 
-
-def read_row(row: NDArray[np.float32]) -> Second:
-    """
-    Unpack a row of `measure_seconds`.
-
-    Parameters
-    ----------
-    row : array of float32, shape (N_COLUMNS,)
-
-    Returns
-    -------
-    Second
-    """
-    return Second(row)
+    @property
+    def lost(self) -> bool:
+        """Nothing was recorded, or most of it is digital silence."""
+        return not self.present or self.dropped > _LOST_SHARE
 
 
 def measure_seconds(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -90,9 +86,9 @@ def measure_seconds(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     Examples
     --------
     >>> import numpy as np
-    >>> from vocalbio.stream.frames import measure_seconds, read_row
+    >>> from vocalbio.stream.frames import Second, measure_seconds
     >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype("float32")
-    >>> round(read_row(measure_seconds(tone)[0]).level_db)
+    >>> round(Second(measure_seconds(tone)[0]).level_db)
     -23
     """
     seconds = samples.reshape(-1, SAMPLING_RATE_HZ)

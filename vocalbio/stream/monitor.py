@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vocalbio.errors import AudioError, ParameterError
+from vocalbio.stream.breaths import Burst, BurstTracker
 from vocalbio.stream.detector import BreathingDetector, Finding
-from vocalbio.stream.events import Event, EventMachine, Rule, to_table
-from vocalbio.stream.frames import N_COLUMNS, SAMPLING_RATE_HZ, measure_seconds, read_row
+from vocalbio.stream.events import EVIDENCE_COLUMNS, Event, EventMachine, Rule, to_table
+from vocalbio.stream.frames import N_COLUMNS, SAMPLING_RATE_HZ, Second, measure_seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from vocalbio.stream.alarms import Alarm, AlarmPolicy
-    from vocalbio.stream.breaths import Burst
     from vocalbio.stream.report import NightReport
 
-__all__ = ["EVIDENCE", "Monitor", "WindowClassifier"]
+__all__ = ["Monitor", "WindowClassifier"]
 
-EVIDENCE = ("level_db", "floor_db", "breath", "snore", "apnea", "hypopnea", "usable")
-_COLUMN = {name: number for number, name in enumerate(EVIDENCE)}
+_COLUMN = {name: number for number, name in enumerate(EVIDENCE_COLUMNS)}
 _RHYTHM_S = (1.2, 12.0)  # from one snore to the next
 _HEARD_S = 3  # a breath counts for the seconds after it: breathing has pauses
-_CLIPPED_SHARE, _DROPPED_SHARE = 0.05, 0.5
+_CLIPPED_SHARE = 0.05
 _MODEL_DELAY_S = 15  # a snore is one when another follows
 
 
@@ -123,10 +122,12 @@ class Monitor:
         self._resampler: Any = None
         # sound that has not become rows yet, with what a model must hear before it
         self._sound = np.full(self._context_s * SAMPLING_RATE_HZ, np.nan, np.float32)
-        self._detector = BreathingDetector(net=noise_reduction)
+        # beside a model nobody asks for pauses: its breaths and noise floor are enough
+        self._detector = BreathingDetector(net=noise_reduction) if model is None else None
+        self._tracker = BurstTracker(net=noise_reduction) if self._detector is None else self._detector.tracker
         self._machine = EventMachine(self.rule)
         self._rows: list[NDArray[np.float32]] = []
-        self._evidence = np.full((600, len(EVIDENCE)), np.nan, np.float32)
+        self._evidence = np.full((600, len(EVIDENCE_COLUMNS)), np.nan, np.float32)
         self._n_heard = self._n_settled = 0
         self._last_bursts: deque[Burst] = deque(maxlen=12)
         self._breath_until_s = 0.0
@@ -161,7 +162,7 @@ class Monitor:
         import pandas as pd
 
         index = pd.Index(np.arange(self._n_settled, dtype=float), name="start_s")
-        return pd.DataFrame(self._evidence[: self._n_settled].copy(), index=index, columns=list(EVIDENCE))
+        return pd.DataFrame(self._evidence[: self._n_settled].copy(), index=index, columns=list(EVIDENCE_COLUMNS))
 
     def push(self, samples: ArrayLike) -> list[Event]:
         """
@@ -262,18 +263,19 @@ class Monitor:
 
         self._checked(())
         rest = self._resampled(np.empty(0, np.float32), last=True)
-        missing = -(len(self._sound) + len(rest)) % SAMPLING_RATE_HZ if len(rest) or len(self._sound) else 0
-        if missing > SAMPLING_RATE_HZ // 2:  # less than half a second is left: not a second
-            keep = len(self._sound) + len(rest) - (SAMPLING_RATE_HZ - missing)
-            sound = np.concatenate([self._sound, rest])[:keep]
-        else:
-            sound = np.concatenate([self._sound, rest, np.zeros(missing, np.float32)])
+        sound = np.concatenate([self._sound, rest])
+        length = (len(sound) + SAMPLING_RATE_HZ // 2) // SAMPLING_RATE_HZ * SAMPLING_RATE_HZ  # to the nearest second
+        sound = np.pad(sound, (0, max(0, length - len(sound))))[:length]
         self._sound = np.concatenate([sound, np.full(self._context_s * SAMPLING_RATE_HZ, np.nan, np.float32)])
         self._measure()
         if not self._n_heard:
             raise AudioError("nothing was heard: less than half a second of sound was pushed")
         self._finished = True
-        self._note(self._detector.finish())
+        if self._detector is None:
+            self._tracker.finish()
+            self._note(self._tracker.take())
+        else:
+            self._note(self._detector.finish())
         self._settle(self._n_heard)
         self._machine.finish()
         self._final += self._machine.take()
@@ -325,8 +327,9 @@ class Monitor:
 
     def _take(self, block: NDArray[np.float32]) -> list[Event]:
         self._sound = np.concatenate([self._sound, block])
+        heard = self._n_heard
         self._measure()
-        return self._news()
+        return self._news() if self._n_heard > heard else []  # nothing changes within a second
 
     def _measure(self) -> None:
         """Make rows of all seconds that have their context."""
@@ -348,16 +351,20 @@ class Monitor:
     # Rows to evidence
 
     def _hear(self, row: NDArray[np.float32]) -> None:
-        second = read_row(row[:N_COLUMNS])
+        second = Second(row[:N_COLUMNS])
         if self._n_heard == len(self._evidence):
             self._evidence = np.concatenate([self._evidence, np.full_like(self._evidence, np.nan)])
-        bursts = self._detector.update(second)
-        usable = second.present and second.dropped <= _DROPPED_SHARE and second.clipped <= _CLIPPED_SHARE
+        if self._detector is None:
+            self._tracker.update(second)
+            bursts = self._tracker.take()
+        else:
+            bursts = self._detector.update(second)
+        usable = not second.lost and second.clipped <= _CLIPPED_SHARE
         heard = self._evidence[self._n_heard]
         heard[_COLUMN["level_db"]] = second.level_db if second.present else np.nan
         heard[_COLUMN["usable"]] = usable
         if second.present:
-            heard[_COLUMN["floor_db"]] = self._detector.tracker.floor_level_db
+            heard[_COLUMN["floor_db"]] = self._tracker.floor_level_db
             heard[[_COLUMN["snore"], _COLUMN["apnea"], _COLUMN["hypopnea"]]] = 0.0
             heard[_COLUMN["breath"]] = float(self._n_heard < self._breath_until_s)
         if self.model is not None and second.present:
@@ -374,8 +381,8 @@ class Monitor:
             if self.model is None and burst.snore >= 0.5:
                 self._note_snore(burst)
             self._last_bursts.append(burst)
-        found = self._detector.take()
-        if self.model is None and found:
+        found = [] if self._detector is None else self._detector.take()
+        if found:
             self._findings = _strongest([*self._findings, *found])
 
     def _note_snore(self, burst: Burst) -> None:
@@ -408,7 +415,7 @@ class Monitor:
         """What the caller has not been told yet."""
         settled = self._machine.take()
         self._final += settled
-        provisional = self._detector.provisional() if self.model is None else []
+        provisional = [] if self._detector is None else self._detector.provisional()
         found = [
             Event(0, finding.start_s, finding.end_s, finding.kind, finding.confidence, open=True)
             for finding in [*self._findings, *provisional]

@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from vocalbio.conditions import DISCLAIMER
+from vocalbio.datasets.annotations import EVENT_KINDS
 from vocalbio.errors import ParameterError
+from vocalbio.stream.events import EVENT_COLUMNS, EVIDENCE_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENT_COLUMNS", "EVIDENCE_COLUMNS", "NightReport", "event_rate"]
 
-EVENT_COLUMNS = ("start_s", "end_s", "kind", "confidence")
-EVIDENCE_COLUMNS = ("level_db", "floor_db", "breath", "snore", "apnea", "hypopnea", "usable")
-KINDS = ("apnea", "hypopnea")
 FORMAT, FORMAT_VERSION = "vocalbio.night", 1
 LEAST_HOURS = 4.0
 """Less sound than this says little about a night, and gives no severity."""
@@ -206,7 +205,7 @@ class NightReport:
     def _rates(self) -> dict[str, tuple[int, float, float, float]]:
         counted = self.events[self.counted]
         rows = {}
-        for kind in ("all", *KINDS):
+        for kind in ("all", *EVENT_KINDS):
             onsets = counted["start_s"] if kind == "all" else counted.loc[counted["kind"] == kind, "start_s"]
             rows[kind] = (len(onsets), *event_rate(onsets.to_numpy(float), self.analysed))
         return rows
