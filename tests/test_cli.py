@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -131,6 +132,24 @@ def test_the_doctor_names_missing_packages_and_their_cure(monkeypatch):
     assert missing["opensmile"]["cure"].startswith("pip install 'opensmile>=")
     assert "too old: 0.0.1" in to_text(found)
     assert all("extra" not in package["name"] for package in found["packages"])
+
+
+def test_the_doctor_tells_which_extras_are_not_complete(monkeypatch):
+    import vocalbio.cli.doctor as doctor
+
+    def version(name: str) -> str:
+        if name == "fastapi":
+            raise doctor.PackageNotFoundError(name)
+        return "999"
+
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, "_accelerators", list)
+    extras = {extra["name"]: extra for extra in examine()["extras"]}
+    asked = importlib.metadata.metadata("vocalbio").get_all("Provides-Extra")
+    assert set(extras) == set(asked) - {"all", "docs", "test"}
+    assert {name for name, extra in extras.items() if extra["missing"]} == {"serve"}
+    assert extras["serve"]["missing"] == ["fastapi"]
+    assert "pip install 'vocalbio[serve]'" in to_text(examine())
 
 
 def test_the_doctor_lists_encoders_in_the_local_cache(monkeypatch):

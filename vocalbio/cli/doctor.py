@@ -20,6 +20,15 @@ LICENCES = {
 }
 
 
+EXTRAS = {
+    "audformat": "read audformat databases",
+    "augment": "rooms and tempo in augmentation",
+    "litert": "export to LiteRT, and run it without TensorFlow",
+    "onnx": "export to ONNX, and run it without TensorFlow",
+    "serve": "the local web page and HTTP service",
+}
+
+
 def examine() -> dict[str, Any]:
     """
     Look at packages, accelerators and local weights; nothing is fetched.
@@ -27,19 +36,24 @@ def examine() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``vocalbio``, ``python``, ``machine``, ``packages`` (name, needed, installed, licence, cure),
-        ``accelerators``, ``weights`` (names of speech encoders in the local Hugging Face cache).
+        ``vocalbio``, ``python``, ``machine``, ``packages`` (name, needed, installed, licence, cure), ``extras`` (name,
+        purpose, missing, cure), ``accelerators``, ``weights`` (names of speech encoders in the local Hugging Face
+        cache).
     """
     packages = []
+    missing: dict[str, list[str]] = {extra: [] for extra in EXTRAS}
     for text in requires("vocalbio") or []:
         requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
         try:
             installed: str | None = version(requirement.name)
         except PackageNotFoundError:
             installed = None
         fits = installed is not None and requirement.specifier.contains(installed, prereleases=True)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            for extra, names in missing.items():
+                if not fits and requirement.marker.evaluate({"extra": extra}):
+                    names.append(requirement.name)
+            continue
         packages.append(
             {
                 "name": requirement.name,
@@ -50,11 +64,16 @@ def examine() -> dict[str, Any]:
                 "cure": "" if fits else f"pip install '{requirement.name}{requirement.specifier}'",
             }
         )
+    extras = [
+        {"name": name, "purpose": purpose, "missing": missing[name], "cure": f"pip install 'vocalbio[{name}]'"}
+        for name, purpose in EXTRAS.items()
+    ]
     return {
         "vocalbio": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "packages": packages,
+        "extras": extras,
         "accelerators": _accelerators(),
         "weights": _weights(),
     }
@@ -112,13 +131,15 @@ def to_text(found: dict[str, Any]) -> str:
                 f"{'missing' if package['found'] is None else 'too old: ' + package['found']}  ->  {package['cure']}"
             )
         lines.append(f"  {package['name']:<20}{state}")
+    lines += ["", "Extras"]
+    for extra in found["extras"]:
+        state = "not installed  ->  " + extra["cure"] if extra["missing"] else "installed"
+        lines.append(f"  {extra['name']:<12}{extra['purpose']:<52}{state}")
     lines += [
         "",
         "Accelerators",
         "  " + (", ".join(found["accelerators"]) or "none seen by TensorFlow; the CPU is used"),
     ]
     lines += ["", "Pretrained speech encoders in the local Hugging Face cache"]
-    lines += [f"  {name}" for name in found["weights"]] or [
-        "  none; not needed by this version, whose families are prosody, voice and spectral"
-    ]
+    lines += [f"  {name}" for name in found["weights"]] or ["  none; prosody, voice and spectral need none"]
     return "\n".join(lines)

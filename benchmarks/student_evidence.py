@@ -1,0 +1,191 @@
+"""
+What the compact student knows, by cross-fitting: each half of the speakers is probed with the student that never
+heard it.
+
+    python benchmarks/distil_student.py ...                    # first: students A and B, see there
+    VOCALBIO_DATA=DATA python benchmarks/student_evidence.py --work benchmarks/results/student.work
+
+Named before the first run:
+
+- RAVDESS, 16 speakers. Speakers of half A are probed with student B and the other way round, by leave one speaker out
+  within the half (trained on seven speakers, tested on the eighth); the 16 speakers together make one row.
+- Embedding: the mean over time of the last hidden state. Of the teacher: layer 4, not padded to 30 s. The random twin
+  is the student's architecture with fresh weights.
+- Probe: median imputation, standardisation, logistic regression, C = 0.1, classes weighed alike; the same for all rows.
+- Tasks: emotion (8 classes), emotion (neutral, sad, fearful), sex, spoken sentence; and snoring against other sounds,
+  trained on DATA/snore, tested on DATA/bedroom (pieces of one second, mean probability of a recording; drawn again by
+  source; both students, averaged).
+- Differences are paired over speakers, 1000 draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from distil_student import HALF_A, STUDENT
+
+import vocalbio as vb
+from vocalbio.metrics import bootstrap, paired_difference
+
+EGEMAPS, VOICE, RANDOM, STUDENTS, FUSED, TEACHER = (
+    "eGeMAPS", "eGeMAPS + voice", "random twin", "student", "eGeMAPS + voice + student", "teacher, layer 4",
+)  # fmt: skip
+SYSTEMS = (EGEMAPS, VOICE, RANDOM, STUDENTS, FUSED, TEACHER)
+Tables = dict[str, pd.DataFrame]
+PAIRS = ((STUDENTS, RANDOM), (STUDENTS, EGEMAPS), (FUSED, VOICE))
+
+
+def probe() -> Any:
+    """The same for every system."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(
+        SimpleImputer(strategy="median"),
+        StandardScaler(),
+        LogisticRegression(C=0.1, max_iter=3000, class_weight="balanced"),
+    )
+
+
+def table(audio: list[Any], family: Any, cache: Path) -> pd.DataFrame:
+    """Features of one family, kept on disk."""
+    if not cache.exists():
+        found = vb.FeatureExtractor([family], quality=False, n_jobs=1, progress=True).transform(audio)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        found.reset_index(drop=True).to_parquet(cache)
+    return pd.read_parquet(cache)
+
+
+def seconds(files: list[Path]) -> tuple[list[vb.Recording], np.ndarray]:
+    """Pieces of one second, and the file of each."""
+    pieces, owner = [], []
+    for number, file in enumerate(files):
+        recording = vb.load_audio(file)
+        n = max(1, len(recording.samples) // 16_000)
+        for i in range(n):
+            pieces.append(vb.Recording(recording.samples[i * 16_000 : (i + 1) * 16_000], 16_000))
+            owner.append(number)
+    return pieces, np.array(owner)
+
+
+def held_out(systems: dict[str, Tables], truth: np.ndarray, speakers: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions for every row by leave one speaker out within its half."""
+    found = {name: np.empty(len(truth), dtype=truth.dtype) for name in systems}
+    for half in ("A", "B"):
+        inside = np.isin(speakers, sorted(HALF_A)) == (half == "A")
+        for speaker in np.unique(speakers[inside]):
+            test = speakers == speaker
+            training = inside & ~test
+            for name, X in systems.items():
+                values = X[half].to_numpy()
+                found[name][test] = probe().fit(values[training], truth[training]).predict(values[test])
+    return found
+
+
+def line(task: str, truth: np.ndarray, said: dict[str, Any], groups: np.ndarray) -> dict[str, str]:
+    """One row of the table."""
+    row: dict[str, str] = {"task": task}
+    for name, runs in said.items():
+        row[name] = str(bootstrap("uar", truth, runs, groups))
+    for one, other in PAIRS:
+        if one in said:
+            row[f"{one} - {other}"] = str(paired_difference("uar", truth, said[one], said[other], groups))
+    return row
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("VOCALBIO_DATA", "../shared/data"))
+    parser.add_argument("--teacher", type=Path, default="../shared/models/whisper-base-encoder")
+    parser.add_argument("--work", type=Path, default="benchmarks/results/student.work")
+    parser.add_argument("--suffix", default="", help="of the runs' names: A-wide and B-wide with '-wide'")
+    parser.add_argument("--emotion-only", action="store_true")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    work, data = Path(given.work), Path(given.data)
+    cache = work / "evidence"
+    students = {half: work / f"{half}{given.suffix}" / "student" for half in "AB"}
+    twin = cache / "twin"
+    if not twin.exists():
+        import keras
+        from transformers import Wav2Vec2Config
+
+        keras.utils.set_random_seed(1)
+        model = vb.encoders.TFWav2Vec2Model(Wav2Vec2Config(**STUDENT))
+        model(np.zeros((1, 16_000), "float32"))
+        model.save_pretrained(twin)
+
+    def tables(name: str, audio: list[Any]) -> dict[str, Tables]:
+        """Per system, the table for probing speakers of half A and of half B."""
+        prosody = table(audio, "prosody", cache / f"{name}_prosody.parquet")
+        voice = pd.concat([prosody, table(audio, "voice", cache / f"{name}_voice.parquet")], axis=1)
+        random = table(audio, vb.Embedding(str(twin)), cache / f"{name}_twin.parquet")
+        teacher = table(
+            audio, vb.Embedding(str(given.teacher), layer=4, padded=False), cache / f"{name}_teacher.parquet"
+        )
+        student = {}
+        for half, folder in students.items():  # who never heard this half
+            stamp = int((folder / "model.safetensors").stat().st_mtime)
+            other = {"A": "B", "B": "A"}[half]
+            student[other] = table(
+                audio, vb.Embedding(str(folder)), cache / f"{name}_{half}{given.suffix}_{stamp}.parquet"
+            )
+        fused = {half: pd.concat([voice, found], axis=1) for half, found in student.items()}
+        both = tuple("AB")
+        return {
+            **{name: dict.fromkeys(both, X) for name, X in ((EGEMAPS, prosody), (VOICE, voice), (RANDOM, random))},
+            STUDENTS: student,
+            FUSED: fused,
+            TEACHER: dict.fromkeys(both, teacher),
+        }
+
+    rows = []
+    manifest = pd.read_csv(data / "ravdess" / "manifest.csv", dtype={"statement": str})
+    systems = tables("ravdess", [data / "ravdess" / file for file in manifest.file])
+    speakers = manifest.speaker.to_numpy(str)
+    for task, column, kept in (
+        ("emotion, 8 classes", "emotion", None), ("neutral, sad, fearful", "emotion", ("neutral", "sad", "fearful")),
+        ("sex", "sex", None), ("sentence", "statement", None),
+    ):  # fmt: skip
+        if given.emotion_only and column != "emotion":
+            continue
+        rows_kept = np.ones(len(manifest), bool) if kept is None else manifest[column].isin(kept).to_numpy()
+        truth = manifest[column].to_numpy(str)[rows_kept]
+        chosen = {name: {half: X[rows_kept] for half, X in both.items()} for name, both in systems.items()}
+        rows.append(line(task, truth, held_out(chosen, truth, speakers[rows_kept]), speakers[rows_kept]))
+        print(pd.Series(rows[-1]).to_string(), "\n", flush=True)
+
+    if not given.emotion_only:
+        known = pd.read_csv(data / "snore" / "manifest.csv")
+        unseen = pd.read_csv(data / "bedroom" / "manifest.csv")
+        train_x = tables("snore", [data / "snore" / file for file in known.file])
+        pieces, owner = seconds([data / "bedroom" / file for file in unseen.file])
+        test_x = tables("bedroom", pieces)
+        truth = np.where(unseen.label == "snoring", "snoring", "other")
+        heard = np.where(known.label == "snoring", "snoring", "other")
+        said: dict[str, list[np.ndarray]] = {}
+        for name in systems:
+            said[name] = []
+            for half in "AB":
+                fitted = probe().fit(train_x[name][half].to_numpy(), heard)
+                chance = pd.Series(fitted.predict_proba(test_x[name][half].to_numpy())[:, 1]).groupby(owner).mean()
+                said[name].append(np.where(chance > 0.5, "snoring", "other"))
+        rows.append(line("snoring, unseen sources", truth, said, unseen.group.to_numpy(str)))
+        print(pd.Series(rows[-1]).to_string(), "\n", flush=True)
+    print(pd.DataFrame(rows).set_index("task").T.to_markdown())
+
+
+if __name__ == "__main__":
+    main()
