@@ -50,6 +50,14 @@ def events_of(samples: np.ndarray, rate: int = RATE, block: int = RATE, **settin
     return monitor.finish().events
 
 
+def test_a_display_need_not_wait_for_what_is_settled():
+    monitor = Monitor(RATE)
+    monitor.push(breathing(200))
+    now = monitor.preliminary(10.0)
+    assert len(now) == monitor.heard_s - 10 > len(monitor.evidence)
+    np.testing.assert_array_equal(now[: len(monitor.evidence) - 10], monitor.evidence.to_numpy()[10:])
+
+
 @pytest.mark.parametrize("snr_db", [30.0, 10.0])
 @pytest.mark.parametrize("period_s", [3.0, 4.0, 6.0])
 def test_a_pause_in_regular_breathing_is_an_apnea_of_that_length(period_s, snr_db):

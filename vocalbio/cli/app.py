@@ -17,6 +17,7 @@ from vocalbio.cli.extraction import extract
 from vocalbio.cli.models import evaluate, predict, train
 from vocalbio.cli.night import night
 from vocalbio.cli.options import FAILED_INPUTS, NOTHING_DONE, Json
+from vocalbio.cli.serve import serve
 from vocalbio.errors import VocalbioError, VocalbioWarning
 
 __all__ = ["app", "main", "plain_warnings"]
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would take "[default: ...]" for markup and drop it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (extract, predict, train, evaluate, night):
+for command in (extract, predict, train, evaluate, night, serve):
     app.command()(command)
 
 

@@ -164,6 +164,22 @@ class Monitor:
         index = pd.Index(np.arange(self._n_settled, dtype=float), name="start_s")
         return pd.DataFrame(self._evidence[: self._n_settled].copy(), index=index, columns=list(EVIDENCE_COLUMNS))
 
+    def preliminary(self, start_s: float = 0.0) -> NDArray[np.float32]:
+        """
+        Evidence as it stands now, for a display: what is not settled yet may change.
+
+        Parameters
+        ----------
+        start_s : float
+            The first second wanted.
+
+        Returns
+        -------
+        ndarray of shape (n_seconds, n_columns)
+            One row for each second heard from there on, columns as in `evidence`.
+        """
+        return self._evidence[max(0, int(start_s)) : self._n_heard].copy()
+
     def push(self, samples: ArrayLike) -> list[Event]:
         """
         Hear the next block.
