@@ -61,11 +61,11 @@ SEEN = """(state) => {
 
 
 def breathing(rate: int = 48_000) -> np.ndarray:
-    """Breaths of filtered noise every 3 s, a pause, breaths again."""
+    """Breaths of filtered noise every 3 s, with rests between in and out, a pause, breaths again."""
     rng = np.random.default_rng(7)
     time = np.arange(round((BREATHING_S + PAUSE_S + 15) * rate)) / rate
     cycle = np.sin(2 * np.pi * time / 3)
-    loudness = np.abs(cycle) * np.where(cycle > 0, 1.0, 0.35)
+    loudness = np.maximum(np.abs(cycle) - 0.4, 0) * np.where(cycle > 0, 1.6, 0.6)
     loudness[(time > BREATHING_S) & (time < BREATHING_S + PAUSE_S)] = 0
     noise = np.convolve(rng.standard_normal(len(time)), np.ones(12) / 4, "same")
     return 0.1 * (loudness * noise + 0.03 * rng.standard_normal(len(time)))
@@ -98,6 +98,7 @@ def hearing(playwright: Any, sound: Path) -> Iterator[Any]:
 def sounds(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sounds")
     soundfile.write(folder / "breathing.wav", breathing(), 48_000, subtype="PCM_16")
+    soundfile.write(folder / "breath.wav", breathing()[: 5 * 48_000], 48_000, subtype="PCM_16")
     spoken = voice(20)
     soundfile.write(folder / "voice.wav", spoken.resample(48_000).samples, 48_000, subtype="PCM_16")
     soundfile.write(folder / "memo <b>one.wav", voice(8).samples, 16_000, subtype="PCM_16")
@@ -536,6 +537,21 @@ def test_files_that_are_no_sound_are_refused_in_words(service, speaker, sounds, 
     assert len(refusal.inner_text()) > 20
     assert "status" not in refusal.inner_text()  # the service's own words
     visit.expected("status of 4")
+
+
+def test_a_recording_without_a_voice_gets_no_number_and_says_why(service, speaker, sounds, visit):
+    page = visit(speaker, service.url)
+    page.set_input_files("#file", sounds / "breath.wav")
+    page.get_by_label("Keep the answer in the log").uncheck()
+    expect(page.get_by_label("Keep the sound as well")).to_be_disabled()
+    page.get_by_role("button", name="Analyse").click()
+    answer = page.locator("#memo-answer")
+    expect(answer.locator(".word")).to_have_text("Cannot be said", timeout=ANSWERED_MS)
+    expect(answer.locator(".value")).to_have_count(0)
+    assert answer.locator(".doubts li").count() >= 1
+    expect(answer).to_contain_text("Not kept in the log.")
+    kept = got(f"{service.url}/recordings?limit=200")["recordings"]
+    assert "breath.wav" not in {one["file_name"] for one in kept}
 
 
 def test_a_condition_without_a_model_says_why_it_cannot_be_chosen(service, speaker, visit):

@@ -106,7 +106,8 @@ class Track:
         """The course in words."""
         level = f"{self.settings['level']:.0%}"
         b, r, t = self.baseline, self.recent, self.trend
-        lines = [f"{len(self.days)} days with {int(self.days['n_memos'].sum())} memos; {len(self.unusable)} unusable"]
+        n_memos = int(self.days["n_memos"].sum())
+        lines = [f"{_days(len(self.days))} with {n_memos} memo{'s' * (n_memos != 1)}; {len(self.unusable)} unusable"]
         if np.isfinite(b["centre"]):
             lines.append(
                 f"  baseline {b['centre']:.3g} over {b['n_days']} days ({b['start']} to {b['end']}); a day of an "
@@ -115,10 +116,10 @@ class Track:
         if np.isfinite(r["change"]):
             verdict = "more than chance" if r["reliable"] else "within chance"
             lines.append(
-                f"  last {r['n_days']} days: {r['change']:+.3g} [{r['low']:+.3g}, {r['high']:+.3g}] from the baseline, "
-                f"{verdict}"
+                f"  last {_days(r['n_days'])}: {r['change']:+.3g} [{r['low']:+.3g}, {r['high']:+.3g}] from the "
+                f"baseline, {verdict}"
             )
-            lines.append(f"  {int(self.days['reliable'].sum())} days of reliable change")
+            lines.append(f"  {_days(self.days['reliable'].sum())} of reliable change")
         if np.isfinite(t["slope_per_week"]):
             lines.append(f"  trend {t['slope_per_week']:+.3g} a week [{t['low']:+.3g}, {t['high']:+.3g}]")
         return "\n".join([*lines, *(f"  doubt: {reason}" for reason in self.reasons), f"  {DISCLAIMER}"])
@@ -222,7 +223,7 @@ def track(
         score[inside], np.array([last.mean()]) if n_recent else np.empty(0), level, max(n_recent, 1), grid
     )
     if inside.sum() < LEAST_DAYS:
-        reasons.append(f"no baseline: {inside.sum()} days with a memo in it, {LEAST_DAYS} are needed")
+        reasons.append(f"no baseline: {_days(inside.sum())} with a memo in it, {LEAST_DAYS} are needed")
     elif not n_recent:
         reasons.append("no recent change: there is no day with a memo after the baseline")
     days["change"], days["change_low"], days["change_high"] = own.change, own.low, own.high
@@ -251,7 +252,7 @@ def track(
         reasons += _confounds(X, when, known, dates_of_days, inside, n_recent, level)
     trend = _trend(days, level)
     if np.isnan(trend["slope_per_week"]):
-        reasons.append(f"no trend: {len(days)} days with a memo, {LEAST_TREND_DAYS} are needed")
+        reasons.append(f"no trend: {_days(len(days))} with a memo, {LEAST_TREND_DAYS} are needed")
     settings = {
         "baseline": [_iso(end) for end in baseline] if isinstance(baseline, (tuple, list)) else baseline,
         "recent": recent,
@@ -426,6 +427,10 @@ def _confounds(
                 "another device, room or distance would also change a score"
             )
     return found
+
+
+def _days(n: int) -> str:
+    return f"{n} day" if n == 1 else f"{n} days"
 
 
 def _iso(date: Any) -> str | None:

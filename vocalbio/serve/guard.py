@@ -71,7 +71,7 @@ class Guard:
         own = socket.gethostname().lower()
         self._hosts = {"localhost", settings.host.lower(), own, f"{own.split('.')[0]}.local"}
         self._hosts |= {urlsplit(origin).hostname or "" for origin in self._origins}
-        # other services of the same host get this cookie as well: it tells them nothing about the token
+        # other services of this host are sent the cookie as well, so it does not hold the token itself
         token = (settings.token or "").encode()
         self._cookie_value = hmac.new(token, b"cookie of vocalbio serve", hashlib.sha256).hexdigest()
 
@@ -92,7 +92,11 @@ class Guard:
             await self._refuse(refusal, scope, receive, send)
             return
         if scope["type"] == "websocket":
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            except Exception:  # the server closes the connection
+                log.exception("a live connection failed")
+                raise
         else:
             await self._answer(scope, receive, send, headers)
 
@@ -104,7 +108,8 @@ class Guard:
             # a page of a stranger's name that suddenly points to this machine (DNS rebinding)
             raise Refusal(
                 403,
-                f"this service is not called {host!r}; use localhost, its IP address, or a name in allowed_origins",
+                f"this service is not called {host!r}; use localhost, its IP address, or an address that was allowed "
+                "(--allow-origin)",
             )
         if scope["type"] == "http" and scope["method"] not in CHANGING:
             return
@@ -116,8 +121,8 @@ class Guard:
         if foreign:
             raise Refusal(
                 403,
-                f"this was asked by a page of {origin or 'another site'}; only pages of this service, and of the "
-                "addresses in allowed_origins, may ask",
+                f"this was asked by a page of {origin or 'another site'}; only pages of this service, and of "
+                "addresses that were allowed (--allow-origin), may ask",
             )
 
     def _is_ours(self, host: str) -> bool:

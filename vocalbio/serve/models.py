@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from vocalbio.serve.worker import FAMILIES
 
 __all__ = [
+    "AnswerFields",
     "DepressionAnswer",
     "FeatureFields",
     "Features",
     "Health",
     "Limits",
-    "MemoFields",
     "NightAnswer",
-    "NightFields",
     "Problem",
     "StressAnswer",
     "errors",
@@ -54,8 +53,8 @@ class _Fields(BaseModel):
     model_config = ConfigDict(extra="forbid")  # a misspelt "save" must not go unnoticed
 
 
-class NightFields(_Fields):
-    """Fields beside the file of a night."""
+class AnswerFields(_Fields):
+    """Fields beside the file of a recording that is analysed."""
 
     person: str = Field(
         "",
@@ -66,12 +65,7 @@ class NightFields(_Fields):
         False, description="true or false: keep the sound in the log too; see limits.keep_audio of /healthz."
     )
     save: bool = Field(True, description="true or false: keep the answer in the log.")
-
-
-class MemoFields(NightFields):
-    """Fields beside the file of a memo."""
-
-    explain: bool = Field(False, description="true or false: tell what moved the answer.")
+    explain: bool = Field(False, description="true or false: tell what moved the answer. A night always tells.")
 
 
 _FAMILY = "|".join(FAMILIES)

@@ -12,14 +12,13 @@ from vocalbio import __version__
 from vocalbio.serve.analysis import Analysis
 from vocalbio.serve.log import RecordingLog
 from vocalbio.serve.models import (
+    AnswerFields,
     DepressionAnswer,
     FeatureFields,
     Features,
     Health,
     Limits,
-    MemoFields,
     NightAnswer,
-    NightFields,
     StressAnswer,
     errors,
 )
@@ -32,7 +31,6 @@ __all__ = ["router"]
 UNDECIDED = "indeterminate"
 ASKED = errors(408, 409, 415, 422, 503, 504)
 Form = TypeVar("Form", bound=BaseModel)
-Asked = TypeVar("Asked", bound=NightFields)
 
 router = APIRouter()
 
@@ -61,7 +59,7 @@ async def health(request: Request) -> Health:
 
 
 @router.post(
-    "/analyze-stress", summary="How stressed does a voice sound?", responses=ASKED, openapi_extra=_body(MemoFields)
+    "/analyze-stress", summary="How stressed does a voice sound?", responses=ASKED, openapi_extra=_body(AnswerFields)
 )
 async def analyze_stress(request: Request) -> StressAnswer:
     """
@@ -78,7 +76,7 @@ async def analyze_stress(request: Request) -> StressAnswer:
     "/analyze-depression",
     summary="How likely is a PHQ-8 score of 10 or more?",
     responses=ASKED,
-    openapi_extra=_body(MemoFields),
+    openapi_extra=_body(AnswerFields),
 )
 async def analyze_depression(request: Request) -> DepressionAnswer:
     """
@@ -95,7 +93,7 @@ async def analyze_depression(request: Request) -> DepressionAnswer:
     "/analyze-apnea",
     summary="What was heard of the breathing in a night?",
     responses=ASKED,
-    openapi_extra=_body(NightFields),
+    openapi_extra=_body(AnswerFields),
 )
 async def analyze_apnea(request: Request) -> NightAnswer:
     """
@@ -106,7 +104,7 @@ async def analyze_apnea(request: Request) -> NightAnswer:
     """
     analysis: Analysis = request.app.state.analysis
     async with analysis.place(), request.app.state.uploads.receive(request) as upload:
-        fields = _fields(upload, NightFields, request)
+        fields = _fields(upload, request)
         found = await analysis.answer("apnea", upload.path, upload.name, draw=fields.save)
         night, summary = found["night"], found["night"]["summary"]
         number = await _keep(
@@ -144,7 +142,7 @@ async def _memo(request: Request, condition: str) -> dict[str, Any]:
     analysis: Analysis = request.app.state.analysis
     analysis.need(condition)
     async with analysis.place(), request.app.state.uploads.receive(request) as upload:
-        fields = _fields(upload, MemoFields, request)
+        fields = _fields(upload, request)
         found = await analysis.answer(condition, upload.path, upload.name, explain=fields.explain, draw=fields.save)
         answer = found["answer"]
         score = None if answer["label"] == UNDECIDED else answer["score"]
@@ -184,8 +182,8 @@ def _checked(kind: type[Form], fields: dict[str, str]) -> Form:
         raise Refusal(422, f"{name} is {first['input']!r}; expected: {expected}") from error
 
 
-def _fields(upload: Upload, kind: type[Asked], request: Request) -> Asked:
-    fields = _checked(kind, upload.fields)
+def _fields(upload: Upload, request: Request) -> AnswerFields:
+    fields = _checked(AnswerFields, upload.fields)
     if fields.keep_audio and not request.app.state.settings.keep_audio:
         raise Refusal(
             422, "keep_audio is set, but this service keeps no sound; start it with --keep-audio, or leave it out"
@@ -196,7 +194,7 @@ def _fields(upload: Upload, kind: type[Asked], request: Request) -> Asked:
 # The log ----------------------------------------------------------------------------------------------------
 
 
-async def _keep(request: Request, upload: Upload, fields: NightFields, *, condition: str, **answer: Any) -> int | None:
+async def _keep(request: Request, upload: Upload, fields: AnswerFields, *, condition: str, **answer: Any) -> int | None:
     """Keep an answer, if that is wanted, and note who asked; its number."""
     number = None
     if fields.save:

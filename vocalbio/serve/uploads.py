@@ -174,7 +174,6 @@ class Uploads:
         Refusal
             400 without a file, 408 if it takes too long, 415 if it is no sound, 422 if fields are none.
         """
-        assert self._folder is not None
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             yield await self._take(request, folder)
@@ -218,9 +217,9 @@ def _copy(source: IO[bytes], path: Path) -> None:
 
 
 def _plain_name(given: str) -> str:
-    """A name for people and for the folder; the time in it may tell when a night began."""
+    """A name for people and for the folder (less than 255 bytes); the time in it may tell when a night began."""
     name = re.sub(r"[^\w .()+-]", "_", re.split(r"[/\\]", given)[-1]).strip(". ")
-    return name[-100:] or "recording"
+    return name[-60:] or "recording"
 
 
 def _hold(lock: IO[bytes]) -> None:

@@ -54,9 +54,12 @@ export class Alarm {
   async askToNotify() {
     this.notifies = false;
     if (!("Notification" in window)) return "This browser shows no system notifications from a page.";
-    const answer = Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission;
+    const answer =
+      Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission;
     this.notifies = answer === "granted";
-    return this.notifies ? "The system will show alerts too." : "Not allowed: the browser’s settings for this page say no to notifications.";
+    return this.notifies
+      ? "The system will show alerts too."
+      : "Not allowed: the browser’s settings for this page say no to notifications.";
   }
 
   raise(title, words) {

@@ -21,7 +21,16 @@ const part = (title, ...content) => h("section", {}, h("h2", {}, title), ...cont
 function reading(answer) {
   if (answer.score !== null && answer.score !== undefined && answer.scale) {
     const { low, high, name } = answer.scale;
-    return { value: answer.score, interval: answer.score_interval, low, high, limit: answer.threshold, name, digits: 1, unit: "" };
+    return {
+      value: answer.score,
+      interval: answer.score_interval,
+      low,
+      high,
+      limit: answer.threshold,
+      name,
+      digits: 1,
+      unit: "",
+    };
   }
   const classes = Object.entries(answer.probability ?? {});
   if (classes.length !== 2) return null;
@@ -31,12 +40,18 @@ function reading(answer) {
   return { value: 100 * value, interval, low: 0, high: 100, limit, name: "probability", digits: 0, unit: " %" };
 }
 
-const ranged = ({ interval, digits, unit }) => (interval ? `${number(interval[0], digits)} to ${number(interval[1], digits)}${unit}` : null);
+const ranged = ({ interval, digits, unit }) =>
+  interval ? `${number(interval[0], digits)} to ${number(interval[1], digits)}${unit}` : null;
 
 function scale(read, label) {
   const share = (value) => `${Math.max(0, Math.min(100, (100 * (value - read.low)) / (read.high - read.low)))}%`;
   const track = h("div", { class: "track" });
-  const ticks = h("div", { class: "ticks" }, h("span", {}, number(read.low, 0)), h("span", { class: "last" }, `${number(read.high, 0)}${read.unit}`));
+  const ticks = h(
+    "div",
+    { class: "ticks" },
+    h("span", {}, number(read.low, 0)),
+    h("span", { class: "last" }, `${number(read.high, 0)}${read.unit}`),
+  );
   if (read.limit !== null && read.limit !== undefined) {
     track.append(placed(h("span", { class: "above" }), { left: share(read.limit) }));
     ticks.append(placed(h("span", { class: "limit" }, `limit ${number(read.limit, 0)}`), { left: share(read.limit) }));
@@ -47,17 +62,31 @@ function scale(read, label) {
   }
   track.append(placed(h("span", { class: "here" }), { left: share(read.value) }));
   const words = `${label}: ${number(read.value, read.digits)}${read.unit} on a scale from ${read.low} to ${read.high}`;
-  return h("div", { class: "scale", role: "img", "aria-label": words + (ranged(read) ? `, interval ${ranged(read)}` : "") }, track, ticks);
+  return h(
+    "div",
+    { class: "scale", role: "img", "aria-label": words + (ranged(read) ? `, interval ${ranged(read)}` : "") },
+    track,
+    ticks,
+  );
 }
 
 function headline(answer, label) {
   const read = reading(answer);
-  const word = h("h2", { class: `word${/^high/i.test(label) ? " high" : ""}`, tabindex: "-1" }, label === "indeterminate" ? "Cannot be said" : label);
+  const word = h(
+    "h2",
+    { class: `word${/^high/i.test(label) ? " high" : ""}`, tabindex: "-1" },
+    label === "indeterminate" ? "Cannot be said" : label,
+  );
   const said = h("div", { class: "said" }, word);
   if (!read) return [said];
   const interval = ranged(read);
   said.append(
-    h("p", { class: "value" }, h("b", {}, `${number(read.value, read.digits)}${read.unit}`), interval ? h("span", { class: "soft" }, `, between ${interval.replace(" to ", " and ")}`) : null),
+    h(
+      "p",
+      { class: "value" },
+      h("b", {}, `${number(read.value, read.digits)}${read.unit}`),
+      interval ? h("span", { class: "soft" }, `, between ${interval.replace(" to ", " and ")}`) : null,
+    ),
   );
   return [said, scale(read, read.name)];
 }
@@ -73,17 +102,59 @@ function probabilities(answer) {
       placed(h("i", { class: "range" }), { left: `${100 * from}%`, width: `${100 * (to - from)}%` }),
       placed(h("i", { class: "at" }), { left: `${100 * value}%` }),
     );
-    return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, percent(value)), h("td", {}, h("div", { class: "probabilities" }, placed(bar, { "grid-column": "1 / 3" }), h("small", {}, `${percent(from)} to ${percent(to)}`))));
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", { class: "number" }, percent(value)),
+      h(
+        "td",
+        {},
+        h(
+          "div",
+          { class: "probabilities" },
+          placed(bar, { "grid-column": "1 / 3" }),
+          h("small", {}, `${percent(from)} to ${percent(to)}`),
+        ),
+      ),
+    );
   });
   return part(
     "How it comes about",
-    h("table", {}, h("caption", {}, "How likely each class is, with its interval"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col", class: "number" }, "Likely"), h("th", { scope: "col" }, "Interval"))), h("tbody", {}, rows)),
+    h(
+      "table",
+      {},
+      h("caption", {}, "How likely each class is, with its interval"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Class"),
+          h("th", { scope: "col", class: "number" }, "Likely"),
+          h("th", { scope: "col" }, "Interval"),
+        ),
+      ),
+      h("tbody", {}, rows),
+    ),
   );
 }
 
 function doubts(reasons) {
-  if (!reasons?.length) return part("Reasons for doubt", h("p", {}, "None was found in the recording itself. What limits the model stands below."));
-  return part("Reasons for doubt", h("ul", { class: "doubts" }, reasons.map((reason) => h("li", {}, doubtSign(), h("span", {}, reason)))));
+  if (!reasons?.length)
+    return part(
+      "Reasons for doubt",
+      h("p", {}, "None was found in the recording itself. What limits the model stands below."),
+    );
+  return part(
+    "Reasons for doubt",
+    h(
+      "ul",
+      { class: "doubts" },
+      reasons.map((reason) => h("li", {}, doubtSign(), h("span", {}, reason))),
+    ),
+  );
 }
 
 const standing = (percentile) => {
@@ -106,30 +177,51 @@ function explanation(found) {
   const rows = groups.map((row) => {
     const share = (50 * Math.abs(row.contribution)) / most;
     const less = row.contribution < 0;
-    const bar = placed(h("i", { class: less ? "less" : "more" }), { left: `${less ? 50 - share : 50}%`, width: `${share}%` });
+    const bar = placed(h("i", { class: less ? "less" : "more" }), {
+      left: `${less ? 50 - share : 50}%`,
+      width: `${share}%`,
+    });
     const own = foremost(row);
-    const words = own ? `${row.n > 1 ? "above all " : ""}${own.marker}${standing(own.percentile) ? `, ${standing(own.percentile)}` : ""}` : "";
-    return h("tr", {}, h("th", { scope: "row" }, row.group, h("br"), h("small", {}, words)), h("td", { class: "bar" }, h("span", { class: "diverge", "aria-hidden": "true" }, bar)), h("td", { class: "number" }, signed(row.contribution)));
-  });
-  const digits = found.unit === "points" ? "" : " %";
-  const markers = found.contributions.slice(0, MOST_MARKERS).map((marker) =>
-    h(
+    const words = own
+      ? `${row.n > 1 ? "above all " : ""}${own.marker}${standing(own.percentile) ? `, ${standing(own.percentile)}` : ""}`
+      : "";
+    return h(
       "tr",
       {},
-      h("th", { scope: "row" }, marker.marker),
-      h("td", { class: "number" }, `${short(marker.value)} ${marker.unit ?? ""}`),
-      h("td", { class: "number" }, short(marker.typical)),
-      h("td", { class: "number" }, typeof marker.percentile === "number" ? number(marker.percentile, 0) : "–"),
-      h("td", { class: "number" }, signed(marker.contribution)),
-    ),
-  );
+      h("th", { scope: "row" }, row.group, h("br"), h("small", {}, words)),
+      h("td", { class: "bar" }, h("span", { class: "diverge", "aria-hidden": "true" }, bar)),
+      h("td", { class: "number" }, signed(row.contribution)),
+    );
+  });
+  const digits = found.unit === "points" ? "" : " %";
+  const markers = found.contributions
+    .slice(0, MOST_MARKERS)
+    .map((marker) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, marker.marker),
+        h("td", { class: "number" }, `${short(marker.value)} ${marker.unit ?? ""}`),
+        h("td", { class: "number" }, short(marker.typical)),
+        h("td", { class: "number" }, typeof marker.percentile === "number" ? number(marker.percentile, 0) : "–"),
+        h("td", { class: "number" }, signed(marker.contribution)),
+      ),
+    );
   return part(
     "What moved it",
     h(
       "table",
       { class: "bars" },
-      h("caption", {}, `From ${number(found.baseline)}${digits}, the median of the voices in training, to ${number(found.value)}${digits}; in ${unit}`),
-      h("thead", { class: "unseen" }, h("tr", {}, h("th", { scope: "col" }, "Group of markers"), h("td"), h("th", { scope: "col" }, "Contribution"))),
+      h(
+        "caption",
+        {},
+        `From ${number(found.baseline)}${digits}, the median of the voices in training, to ${number(found.value)}${digits}; in ${unit}`,
+      ),
+      h(
+        "thead",
+        { class: "unseen" },
+        h("tr", {}, h("th", { scope: "col" }, "Group of markers"), h("td"), h("th", { scope: "col" }, "Contribution")),
+      ),
       h("tbody", {}, rows),
     ),
     h(
@@ -139,7 +231,22 @@ function explanation(found) {
       h(
         "div",
         { class: "wide-table", tabindex: "0", role: "region", "aria-label": "Single markers" },
-        h("table", {}, h("thead", {}, h("tr", {}, ["Marker", "Here", "Typical", "Percentile", "Moved by"].map((name, place) => h("th", { scope: "col", class: place ? "number" : null }, name)))), h("tbody", {}, markers)),
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Marker", "Here", "Typical", "Percentile", "Moved by"].map((name, place) =>
+                h("th", { scope: "col", class: place ? "number" : null }, name),
+              ),
+            ),
+          ),
+          h("tbody", {}, markers),
+        ),
       ),
     ),
     h("p", { class: "fine" }, found.caution),
@@ -156,7 +263,16 @@ export function pictures(addresses) {
       "div",
       { class: "pictures" },
       shown.map(([name, words]) =>
-        h("figure", {}, h("a", { href: addresses[name], target: "_blank", rel: "noopener" }, h("img", { src: addresses[name], alt: words, loading: "lazy" })), h("figcaption", {}, words)),
+        h(
+          "figure",
+          {},
+          h(
+            "a",
+            { href: addresses[name], target: "_blank", rel: "noopener" },
+            h("img", { src: addresses[name], alt: words, loading: "lazy" }),
+          ),
+          h("figcaption", {}, words),
+        ),
       ),
     ),
   );
@@ -172,7 +288,16 @@ function recordingFacts(quality, duration) {
     ["Carries up to", typeof known.bandwidth_hz === "number" ? `${number(known.bandwidth_hz / 1000, 1)} kHz` : ""],
     ["Clipped", typeof known.clipped_fraction === "number" ? `${number(100 * known.clipped_fraction, 1)} %` : ""],
   ].filter(([, value]) => value);
-  return rows.length ? part("The recording", h("dl", { class: "facts" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))) : null;
+  return rows.length
+    ? part(
+        "The recording",
+        h(
+          "dl",
+          { class: "facts" },
+          rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+        ),
+      )
+    : null;
 }
 
 function origin(training) {
@@ -186,17 +311,22 @@ function origin(training) {
   return part(
     "The model",
     training.notice ? h("p", { class: "notice small" }, training.notice) : null,
-    h("dl", { class: "facts" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h(
+      "dl",
+      { class: "facts" },
+      rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
   );
 }
 
 function links(id, report) {
-  if (!id && !report) return null;
   return h(
     "p",
     { class: "row part" },
     report ? h("a", { class: "button", href: report, target: "_blank", rel: "noopener" }, "Open the report") : null,
-    id ? h("a", { class: "button quiet", href: `#log/${id}` }, "See it in the log") : h("span", { class: "soft" }, "Not kept in the log."),
+    id
+      ? h("a", { class: "button quiet", href: `#log/${id}` }, "See it in the log")
+      : h("span", { class: "soft" }, "Not kept in the log."),
   );
 }
 
@@ -209,7 +339,14 @@ function links(id, report) {
 export function showAnswer(found, { inLog = false } = {}) {
   const id = found.recording_id ?? found.id ?? null;
   const report = found.report ?? (id ? `/recordings/${id}/report.html` : null);
-  const eyebrow = [conditionName(found.condition ?? found.answer?.condition), found.person, found.file_name, moment(found.created_at)].filter(Boolean).join(" · ");
+  const eyebrow = [
+    conditionName(found.condition ?? found.answer?.condition),
+    found.person,
+    found.file_name,
+    moment(found.created_at),
+  ]
+    .filter(Boolean)
+    .join(" · ");
   const sheet = h("article", { class: "sheet" }, h("p", { class: "eyebrow" }, eyebrow));
   const night = found.night?.summary ? found.night : found.night?.report; // the log has the report inside
   if (night) {
@@ -229,7 +366,17 @@ export function showAnswer(found, { inLog = false } = {}) {
       ].filter(Boolean),
     );
   } else {
-    sheet.append(h("div", { class: "said" }, h("h2", { class: "word", tabindex: "-1" }, UNANSWERED[found.night?.state] ?? found.status ?? "No answer was kept")));
+    sheet.append(
+      h(
+        "div",
+        { class: "said" },
+        h(
+          "h2",
+          { class: "word", tabindex: "-1" },
+          UNANSWERED[found.night?.state] ?? found.status ?? "No answer was kept",
+        ),
+      ),
+    );
   }
   const onward = inLog ? null : links(id, report);
   if (onward) sheet.append(onward);

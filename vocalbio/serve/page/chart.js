@@ -40,30 +40,67 @@ export function chart(track, width) {
 
   const drawn = [];
   if (Number.isFinite(baseline.low) && Number.isFinite(baseline.high)) {
-    drawn.push(s("rect", { class: "band", x: left, width: right - left, y: y(baseline.high), height: y(baseline.low) - y(baseline.high) }));
+    drawn.push(
+      s("rect", {
+        class: "band",
+        x: left,
+        width: right - left,
+        y: y(baseline.high),
+        height: y(baseline.low) - y(baseline.high),
+      }),
+    );
   }
   for (let score = low; score <= high + rise / 100; score += rise) {
     drawn.push(s("line", { class: "grid", x1: left, x2: right, y1: y(score), y2: y(score) }));
     drawn.push(s("text", { x: left - 8, y: y(score) + 4, "text-anchor": "end" }, number(score, rise < 1 ? 2 : 0)));
   }
-  if (Number.isFinite(baseline.centre)) drawn.push(s("line", { class: "centre", x1: left, x2: right, y1: y(baseline.centre), y2: y(baseline.centre) }));
+  if (Number.isFinite(baseline.centre))
+    drawn.push(s("line", { class: "centre", x1: left, x2: right, y1: y(baseline.centre), y2: y(baseline.centre) }));
   const every = Math.max(1, Math.ceil((last - first) / DAY_MS / Math.max(2, Math.floor(width / 90))));
   for (let time = new Date(times[0]).setHours(0, 0, 0, 0); time <= last; time += every * DAY_MS) {
-    drawn.push(s("text", { x: Math.max(x(time), left + 14), y: HEIGHT - 8, "text-anchor": "middle" }, dayOfYear(new Date(time))));
+    drawn.push(
+      s("text", { x: Math.max(x(time), left + 14), y: HEIGHT - 8, "text-anchor": "middle" }, dayOfYear(new Date(time))),
+    );
   }
-  drawn.push(s("polyline", { class: "path", points: days.map((entry, place) => `${x(times[place])},${y(entry.score)}`).join(" ") }));
+  drawn.push(
+    s("polyline", {
+      class: "path",
+      points: days.map((entry, place) => `${x(times[place])},${y(entry.score)}`).join(" "),
+    }),
+  );
   days.forEach((entry, place) => {
     const title = `${day(entry.date)}: ${number(entry.score)}`;
-    drawn.push(s("circle", { class: dayClass(entry), cx: x(times[place]), cy: y(entry.score), r: entry.reliable ? 6 : 5 }, s("title", {}, title)));
+    drawn.push(
+      s(
+        "circle",
+        { class: dayClass(entry), cx: x(times[place]), cy: y(entry.score), r: entry.reliable ? 6 : 5 },
+        s("title", {}, title),
+      ),
+    );
   });
   drawn.push(s("line", { class: "grid", x1: left, x2: right, y1: bottom, y2: bottom }));
   const label = `${days.length} days from ${day(days[0].date)} to ${day(days.at(-1).date)}; the table below holds the same numbers`;
-  return s("svg", { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": label }, drawn);
+  return s(
+    "svg",
+    { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": label },
+    drawn,
+  );
 }
 
-const mark = (name) => s("svg", { class: "chart", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("circle", { class: name, cx: 8, cy: 8, r: 5.5 }));
+const mark = (name) =>
+  s(
+    "svg",
+    { class: "chart", viewBox: "0 0 16 16", "aria-hidden": "true" },
+    s("circle", { class: name, cx: 8, cy: 8, r: 5.5 }),
+  );
 
-const band = () => s("svg", { class: "chart", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("rect", { class: "band", x: 0, y: 2, width: 16, height: 12 }), s("line", { class: "centre", x1: 0, x2: 16, y1: 8, y2: 8 }));
+const band = () =>
+  s(
+    "svg",
+    { class: "chart", viewBox: "0 0 16 16", "aria-hidden": "true" },
+    s("rect", { class: "band", x: 0, y: 2, width: 16, height: 12 }),
+    s("line", { class: "centre", x1: 0, x2: 16, y1: 8, y2: 8 }),
+  );
 
 export const KEY = [
   [band, "baseline, and where a day of an unchanged person lies"],

@@ -18,5 +18,7 @@ export function confirmed({ title, words, yes = "Delete", no = "Keep", typed = n
   dialog.returnValue = "no";
   dialog.showModal();
   (typed ? word : byId("confirm-no")).focus();
-  return new Promise((answered) => dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true }));
+  return new Promise((answered) =>
+    dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true }),
+  );
 }

@@ -32,7 +32,8 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.ready = false;
-    socket.onopen = () => socket.send(JSON.stringify({ ...this.hello, ...(this.nightId === null ? {} : { resume: this.nightId }) }));
+    socket.onopen = () =>
+      socket.send(JSON.stringify({ ...this.hello, ...(this.nightId === null ? {} : { resume: this.nightId }) }));
     socket.onmessage = ({ data }) => this.heard(JSON.parse(data));
     socket.onclose = ({ reason }) => this.closed(reason);
   }
@@ -94,7 +95,9 @@ export class Connection {
 
   /** What was on its way when the line broke goes first. */
   takeUp({ samples = 0, resumed }) {
-    const again = this.inFlight.filter(({ end }) => !resumed || end > samples).map(({ samples: block }) => ({ samples: block }));
+    const again = this.inFlight
+      .filter(({ end }) => !resumed || end > samples)
+      .map(({ samples: block }) => ({ samples: block }));
     this.unsent.unshift(...again);
     while (!resumed && this.unsent[0]?.lost !== undefined) this.unsent.shift(); // a new night begins with sound
     this.unsentSamples += again.reduce((sum, { samples: block }) => sum + block.length, 0);
@@ -107,7 +110,9 @@ export class Connection {
     if (this.over) return;
     if (!this.wasReady) {
       this.over = true;
-      this.told.error({ error: reason || "The service does not take the sound. Is it still running, and may this page use it?" });
+      this.told.error({
+        error: reason || "The service does not take the sound. Is it still running, and may this page use it?",
+      });
       return;
     }
     this.told.broken();
@@ -126,7 +131,9 @@ export class Connection {
       const { samples, lost } = this.unsent.shift();
       if (lost !== undefined) {
         for (let left = lost; left > 0; left -= MOST_LOST_S) {
-          this.socket.send(JSON.stringify({ type: "lost", seconds: Math.round(1000 * Math.min(left, MOST_LOST_S)) / 1000 }));
+          this.socket.send(
+            JSON.stringify({ type: "lost", seconds: Math.round(1000 * Math.min(left, MOST_LOST_S)) / 1000 }),
+          );
         }
         continue;
       }

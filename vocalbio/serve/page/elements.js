@@ -22,7 +22,8 @@ export const s = (tag, attributes, ...children) => filled(document.createElement
 export const fill = (element, ...children) => filled(Object.assign(element, { textContent: "" }), {}, children);
 
 /** The way back to a list. */
-export const back = (address, words) => h("a", { class: "back", href: address }, h("span", { "aria-hidden": "true" }, "←"), words);
+export const back = (address, words) =>
+  h("a", { class: "back", href: address }, h("span", { "aria-hidden": "true" }, "←"), words);
 
 export const byId = (id) => document.getElementById(id);
 

@@ -95,7 +95,11 @@ export class Envelope {
       paint.stroke();
     }
     const middle = height / 2;
-    const half = (level) => Math.max(1, (0.44 * height * (Math.max(this.low, Math.min(this.high, level)) - this.low)) / (this.high - this.low));
+    const half = (level) =>
+      Math.max(
+        1,
+        (0.44 * height * (Math.max(this.low, Math.min(this.high, level)) - this.low)) / (this.high - this.low),
+      );
     paint.fillStyle = colour("--accent");
     let previous = null;
     for (const [position, level] of this.points) {

@@ -13,7 +13,12 @@ const failed = (error) => h("p", { class: "notice", role: "alert" }, error.messa
 
 function entry(one) {
   const isNight = one.kind === "night";
-  const said = [one.status === "indeterminate" ? "cannot be said" : one.status, !isNight && typeof one.score === "number" ? number(one.score, one.score > 1 ? 1 : 2) : null].filter(Boolean).join(" ");
+  const said = [
+    one.status === "indeterminate" ? "cannot be said" : one.status,
+    !isNight && typeof one.score === "number" ? number(one.score, one.score > 1 ? 1 : 2) : null,
+  ]
+    .filter(Boolean)
+    .join(" ");
   return h(
     "li",
     {},
@@ -22,7 +27,14 @@ function entry(one) {
       { href: `#log/${one.id}` },
       h("span", { class: "when" }, moment(one.created_at)),
       h("span", { class: "what" }, isNight ? "Night" : conditionName(one.condition)),
-      h("span", { class: "name" }, one.person ? h("b", {}, one.person) : null, one.person && one.file_name ? " · " : null, one.file_name, lasting(one.duration_s) ? ` · ${lasting(one.duration_s)}` : null),
+      h(
+        "span",
+        { class: "name" },
+        one.person ? h("b", {}, one.person) : null,
+        one.person && one.file_name ? " · " : null,
+        one.file_name,
+        lasting(one.duration_s) ? ` · ${lasting(one.duration_s)}` : null,
+      ),
       h("span", { class: `end${one.status === "High" || one.status === "High Risk" ? " high" : ""}` }, said),
     ),
   );
@@ -34,7 +46,10 @@ async function showOne(id) {
   const one = await server.recording(id);
   const title = one.kind === "night" ? "A night" : `A memo: ${conditionName(one.condition).toLowerCase()}`;
   const remove = async () => {
-    const yes = await confirmed({ title: "Delete this recording?", words: "The answer, its pictures and, where it was kept, the sound go. This cannot be undone." });
+    const yes = await confirmed({
+      title: "Delete this recording?",
+      words: "The answer, its pictures and, where it was kept, the sound go. This cannot be undone.",
+    });
     if (!yes) return;
     try {
       await server.deleteRecording(id);
@@ -50,8 +65,20 @@ async function showOne(id) {
     back("#log", "All recordings"),
     h("div", { class: "intro" }, h("h1", { id: "log-title", tabindex: "-1" }, title)),
     showAnswer(one, { inLog: true }),
-    audio ? h("div", { class: "apart" }, h("h2", {}, "The sound"), h("audio", { controls: true, preload: "none", src: audio })) : null,
-    h("p", { class: "apart row" }, h("a", { class: "button", href: report, target: "_blank", rel: "noopener" }, "Open the report"), h("button", { type: "button", class: "danger outline", onclick: remove }, "Delete this recording")),
+    audio
+      ? h(
+          "div",
+          { class: "apart" },
+          h("h2", {}, "The sound"),
+          h("audio", { controls: true, preload: "none", src: audio }),
+        )
+      : null,
+    h(
+      "p",
+      { class: "apart row" },
+      h("a", { class: "button", href: report, target: "_blank", rel: "noopener" }, "Open the report"),
+      h("button", { type: "button", class: "danger outline", onclick: remove }, "Delete this recording"),
+    ),
   );
 }
 
@@ -64,13 +91,33 @@ function filters(filter, people) {
     history.replaceState(null, "", `#log${kept.size ? `?${kept}` : ""}`);
     showList(values);
   };
-  const options = (all, chosen) => [h("option", { value: "" }, "All"), ...all.map(([value, words]) => h("option", { value, selected: value === chosen }, words))];
+  const options = (all, chosen) => [
+    h("option", { value: "" }, "All"),
+    ...all.map(([value, words]) => h("option", { value, selected: value === chosen }, words)),
+  ];
   const conditions = ["stress", "depression", "apnea"].map((name) => [name, conditionName(name)]);
   return h(
     "div",
     { class: "filters" },
-    h("p", { class: "field" }, h("label", { for: "filter-person" }, "Person"), h("select", { id: "filter-person", onchange: changed }, options(people.map(({ name }) => [name, name]), filter.person))),
-    h("p", { class: "field" }, h("label", { for: "filter-condition" }, "Condition"), h("select", { id: "filter-condition", onchange: changed }, options(conditions, filter.condition))),
+    h(
+      "p",
+      { class: "field" },
+      h("label", { for: "filter-person" }, "Person"),
+      h(
+        "select",
+        { id: "filter-person", onchange: changed },
+        options(
+          people.map(({ name }) => [name, name]),
+          filter.person,
+        ),
+      ),
+    ),
+    h(
+      "p",
+      { class: "field" },
+      h("label", { for: "filter-condition" }, "Condition"),
+      h("select", { id: "filter-condition", onchange: changed }, options(conditions, filter.condition)),
+    ),
   );
 }
 
@@ -83,7 +130,10 @@ async function showList(filter) {
     list.append(...recordings.map(entry));
     list.hidden = !list.children.length;
     byId("log-none").hidden = Boolean(list.children.length);
-    byId("log-none").textContent = filter.person || filter.condition ? "Nothing fits this filter." : "Nothing has been kept yet. Answers to memos and nights will be listed here.";
+    byId("log-none").textContent =
+      filter.person || filter.condition
+        ? "Nothing fits this filter."
+        : "Nothing has been kept yet. Answers to memos and nights will be listed here.";
     byId("log-said").textContent = list.children.length ? `${list.children.length} shown` : "";
     byId("log-more").hidden = !next;
     byId("log-more").onclick = () => add(next);
@@ -102,10 +152,36 @@ async function auditList(target) {
   target.dataset.loaded = "true";
   try {
     const { entries } = await server.audit();
-    const rows = entries.map((one) => h("tr", {}, h("th", { scope: "row" }, moment(one.at)), h("td", {}, one.action), h("td", {}, one.what), h("td", {}, one.who)));
+    const rows = entries.map((one) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, moment(one.at)),
+        h("td", {}, one.action),
+        h("td", {}, one.what),
+        h("td", {}, one.who),
+      ),
+    );
     target.append(
       rows.length
-        ? h("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": "Audit list" }, h("table", {}, h("thead", {}, h("tr", {}, ["When", "Done", "What", "By whom"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)))
+        ? h(
+            "div",
+            { class: "wide-table", tabindex: "0", role: "region", "aria-label": "Audit list" },
+            h(
+              "table",
+              {},
+              h(
+                "thead",
+                {},
+                h(
+                  "tr",
+                  {},
+                  ["When", "Done", "What", "By whom"].map((name) => h("th", { scope: "col" }, name)),
+                ),
+              ),
+              h("tbody", {}, rows),
+            ),
+          )
         : h("p", { class: "soft" }, "Nothing has been done yet."),
     );
   } catch (error) {
@@ -115,7 +191,12 @@ async function auditList(target) {
 }
 
 async function removeEverything() {
-  const yes = await confirmed({ title: "Delete everything?", words: "Every memo, night, picture and kept sound in this log goes, of all people. This cannot be undone.", yes: "Delete everything", typed: "delete" });
+  const yes = await confirmed({
+    title: "Delete everything?",
+    words: "Every memo, night, picture and kept sound in this log goes, of all people. This cannot be undone.",
+    yes: "Delete everything",
+    typed: "delete",
+  });
   if (!yes) return;
   await server.deleteEverything();
   await open([], {});
@@ -126,7 +207,12 @@ async function showAll(filter) {
   const about = { json: "JSON", csv: "CSV", zip: "ZIP with kept sound" };
   fill(
     place(),
-    h("div", { class: "intro" }, h("h1", { id: "log-title", tabindex: "-1" }, "The log"), h("p", { class: "lede" }, "What was answered, on this machine alone. Sound is kept only where that was chosen.")),
+    h(
+      "div",
+      { class: "intro" },
+      h("h1", { id: "log-title", tabindex: "-1" }, "The log"),
+      h("p", { class: "lede" }, "What was answered, on this machine alone. Sound is kept only where that was chosen."),
+    ),
     filters(filter, people),
     h("ul", { class: "log-list", id: "log-list" }),
     h("p", { class: "empty", id: "log-none", hidden: true }),
@@ -137,15 +223,42 @@ async function showAll(filter) {
       { class: "apart" },
       h("h2", {}, "Take it with you"),
       h("p", { class: "soft" }, "Everything in the log, for another program or another person."),
-      h("p", { class: "row" }, Object.entries(about).map(([format, words]) => h("a", { class: "button", href: server.exportAddress(format), download: "" }, words))),
+      h(
+        "p",
+        { class: "row" },
+        Object.entries(about).map(([format, words]) =>
+          h("a", { class: "button", href: server.exportAddress(format), download: "" }, words),
+        ),
+      ),
     ),
-    h("div", { class: "apart" }, h("h2", {}, "Who did what"), h("details", { ontoggle: ({ currentTarget }) => currentTarget.open && auditList(currentTarget) }, h("summary", {}, "Show the audit list"))),
+    h(
+      "div",
+      { class: "apart" },
+      h("h2", {}, "Who did what"),
+      h(
+        "details",
+        { ontoggle: ({ currentTarget }) => currentTarget.open && auditList(currentTarget) },
+        h("summary", {}, "Show the audit list"),
+      ),
+    ),
     h(
       "div",
       { class: "apart" },
       h("h2", {}, "Delete"),
       h("p", { class: "soft" }, "A single recording is deleted where it is opened, a person under People."),
-      h("p", {}, h("button", { type: "button", class: "danger outline", onclick: () => removeEverything().catch((error) => place().prepend(failed(error))) }, "Delete everything")),
+      h(
+        "p",
+        {},
+        h(
+          "button",
+          {
+            type: "button",
+            class: "danger outline",
+            onclick: () => removeEverything().catch((error) => place().prepend(failed(error))),
+          },
+          "Delete everything",
+        ),
+      ),
     ),
   );
   await showList(filter);

@@ -39,6 +39,7 @@ async function show({ focus = true } = {}) {
   try {
     await OPENERS[view]?.(parts, filter);
   } catch (error) {
+    byId(`${view}-content`)?.replaceChildren(); // not what was asked for before
     trouble(error);
   }
   if (!focus) return;
@@ -59,8 +60,19 @@ async function begin() {
   try {
     const found = await server.health();
     memo.setUp(found, learnPeople);
-    const kept = found.log === "memory" ? "The log is in memory and ends with the service." : found.encrypted ? "The log is encrypted." : "";
-    byId("about").textContent = [found.version && `vocalbio ${found.version}.`, "Sound goes to this service and nowhere else.", kept].filter(Boolean).join(" ");
+    const kept =
+      found.log === "memory"
+        ? "The log is in memory and ends with the service."
+        : found.encrypted
+          ? "The log is encrypted."
+          : "";
+    byId("about").textContent = [
+      found.version && `vocalbio ${found.version}.`,
+      "Sound goes to this service and nowhere else.",
+      kept,
+    ]
+      .filter(Boolean)
+      .join(" ");
     await learnPeople();
   } catch (error) {
     trouble(error);

@@ -21,14 +21,33 @@ let limits = {};
 let learned = () => {};
 
 function empty() {
-  const key = HOW_TO_READ.map(([mark, words]) => h("li", {}, h("span", { class: "sample scale", "aria-hidden": "true" }, h("span", { class: "track" }, h("span", { class: mark }))), words));
+  const key = HOW_TO_READ.map(([mark, words]) =>
+    h(
+      "li",
+      {},
+      h(
+        "span",
+        { class: "sample scale", "aria-hidden": "true" },
+        h("span", { class: "track" }, h("span", { class: mark })),
+      ),
+      words,
+    ),
+  );
   return h(
     "div",
     { class: "empty" },
     h("h2", {}, "How the answer is read"),
-    h("p", {}, "A word first, then a number on its scale, then every reason to doubt it, and what in the voice moved it."),
+    h(
+      "p",
+      {},
+      "A word first, then a number on its scale, then every reason to doubt it, and what in the voice moved it.",
+    ),
     h("ul", { class: "marks" }, key),
-    h("p", {}, "It compares this voice with those that the model has learned from. It knows nothing else of the person."),
+    h(
+      "p",
+      {},
+      "It compares this voice with those that the model has learned from. It knows nothing else of the person.",
+    ),
   );
 }
 
@@ -80,7 +99,11 @@ function heard({ samples, rms, peak }) {
   if (peak > LOUD) take.loudAt = take.length;
   const quiet = take.length > 2 * take.rate && level < -58;
   byId("memo-level").textContent =
-    take.loudAt && take.length - take.loudAt < take.rate ? "Too loud: move away a little" : quiet ? "Very quiet: come closer" : "Listening";
+    take.loudAt && take.length - take.loudAt < take.rate
+      ? "Too loud: move away a little"
+      : quiet
+        ? "Very quiet: come closer"
+        : "Listening";
   if (take.length / take.rate >= Math.min(LONGEST_S, limits.max_duration_s ?? LONGEST_S)) stop();
 }
 
@@ -178,7 +201,13 @@ function inWords(answered) {
 }
 
 const refused = (error) =>
-  h("div", { class: "empty" }, h("h2", {}, "No answer"), h("p", { role: "alert" }, error.message), h("p", {}, "The recording is still here; nothing was kept of it."));
+  h(
+    "div",
+    { class: "empty" },
+    h("h2", {}, "No answer"),
+    h("p", { role: "alert" }, error.message),
+    h("p", {}, "The recording is still here; nothing was kept of it."),
+  );
 
 /** What the service can answer, and may keep. */
 export function setUp(found, people) {

@@ -1,6 +1,9 @@
 // The microphone as it is: no echo cancellation, noise suppression or gain control, which would remove breath.
 
-const ASKED = { audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false };
+const ASKED = {
+  audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+  video: false,
+};
 
 const NO_TLS =
   "Browsers give the microphone only to pages that came over TLS (https://) or from the same machine (http://127.0.0.1). " +
@@ -10,7 +13,8 @@ const WHY_NOT = {
   NotAllowedError:
     "The browser does not let this page use the microphone. Allow it at the sign beside the address, or in the system’s privacy settings, and try again.",
   NotFoundError: "No microphone was found. Connect one and try again.",
-  NotReadableError: "The microphone cannot be opened; another program may be using it. Close that program and try again.",
+  NotReadableError:
+    "The microphone cannot be opened; another program may be using it. Close that program and try again.",
 };
 
 /** Why there can be no microphone here, before anybody is asked; null where there can. */
@@ -55,7 +59,9 @@ export class Microphone {
     this.stream = stream;
     this.context = new AudioContext();
     this.rate = this.context.sampleRate;
-    stream.getAudioTracks()[0].addEventListener("ended", () => ended?.("The microphone was disconnected or switched off."));
+    stream
+      .getAudioTracks()[0]
+      .addEventListener("ended", () => ended?.("The microphone was disconnected or switched off."));
     // phones interrupt for a call, and some browsers after sleep
     this.context.addEventListener("statechange", () => {
       if (this.context.state !== "running" && this.context.state !== "closed") this.context.resume().catch(() => {});

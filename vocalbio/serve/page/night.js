@@ -74,7 +74,9 @@ function missing(seconds) {
   live.connection.lost(seconds);
   live.heard_s += seconds;
   envelope.gap(seconds);
-  note(`${lasting(seconds)} of sound are missing before ${hour(new Date())}: the device slept, or the page was out of sight.`);
+  note(
+    `${lasting(seconds)} of sound are missing before ${hour(new Date())}: the device slept, or the page was out of sight.`,
+  );
 }
 
 // What the service says
@@ -126,7 +128,9 @@ function setReady(message) {
   if (live.broken) {
     unnote("broken");
     const gone = `The connection was lost at ${hour(live.broken)} and is back since ${hour(new Date())}.`;
-    const onward = message.resumed ? " The night goes on." : " The night up to then is in the log; a new one has begun.";
+    const onward = message.resumed
+      ? " The night goes on."
+      : " The night up to then is in the log; a new one has begun.";
     note(gone + onward, { calm: true });
     if (!message.resumed) forgetEvents();
     live.broken = null;
@@ -149,20 +153,35 @@ function setBroken() {
   link("Connection lost", false);
   byId("night-state").textContent = byId("dark-state").textContent = "Not watching";
   byId("night-saying").textContent = "Nothing can be found and no alert can come until the service is back.";
-  note(`The connection was lost at ${hour(live.broken)}. This page tries again; up to two minutes of sound are kept until then.`, { key: "broken" });
+  note(
+    `The connection was lost at ${hour(live.broken)}. This page tries again; up to two minutes of sound are kept until then.`,
+    { key: "broken" },
+  );
 }
 
 function setReport({ night, night_id: id }) {
-    release();
+  release();
   show("report");
   const sheet = h("article", { class: "sheet" }, h("p", { class: "eyebrow" }, "This night"), ...showNight(night));
   sheet.append(
     h(
       "p",
       { class: "row part" },
-      id ? h("a", { class: "button", href: `/nights/${id}/report.html`, target: "_blank", rel: "noopener" }, "Open the report") : null,
-      id ? h("a", { class: "button quiet", href: `#log/${id}` }, "See it in the log") : h("span", { class: "soft" }, "Not kept in the log."),
-      h("button", { type: "button", class: "quiet", onclick: () => (clearNotes(), show("start"), byId("night-title").focus()) }, "Another night"),
+      id
+        ? h(
+            "a",
+            { class: "button", href: `/nights/${id}/report.html`, target: "_blank", rel: "noopener" },
+            "Open the report",
+          )
+        : null,
+      id
+        ? h("a", { class: "button quiet", href: `#log/${id}` }, "See it in the log")
+        : h("span", { class: "soft" }, "Not kept in the log."),
+      h(
+        "button",
+        { type: "button", class: "quiet", onclick: () => (clearNotes(), show("start"), byId("night-title").focus()) },
+        "Another night",
+      ),
     ),
   );
   if (night.disclaimer) sheet.append(h("p", { class: "fine part" }, night.disclaimer));
@@ -184,14 +203,16 @@ const clearNotes = () => byId("night-notes").replaceChildren();
 async function keepAwake() {
   if (!live || document.visibilityState !== "visible") return;
   if (!navigator.wakeLock) {
-    byId("wake").textContent = "This browser cannot keep the screen on. Set the screen’s time-out to never for tonight.";
+    byId("wake").textContent =
+      "This browser cannot keep the screen on. Set the screen’s time-out to never for tonight.";
     return;
   }
   try {
     live.wakeLock = await navigator.wakeLock.request("screen");
     byId("wake").textContent = "The screen stays on while this page is in front.";
   } catch (error) {
-    byId("wake").textContent = `The screen could not be kept on (${error.message}). Set its time-out to never for tonight.`;
+    byId("wake").textContent =
+      `The screen could not be kept on (${error.message}). Set its time-out to never for tonight.`;
   }
 }
 
@@ -203,7 +224,10 @@ function seenAgain() {
   }
   keepAwake();
   if (live.hiddenSince) {
-    note(`This page was out of sight from ${hour(live.hiddenSince)} to ${hour(new Date())}. Phones stop listening then; sound that is missing is told here.`, { key: "hidden", calm: true });
+    note(
+      `This page was out of sight from ${hour(live.hiddenSince)} to ${hour(new Date())}. Phones stop listening then; sound that is missing is told here.`,
+      { key: "hidden", calm: true },
+    );
     live.hiddenSince = null;
   }
 }
@@ -262,7 +286,10 @@ function connect() {
     warning: here(({ warning }) => note(warning, { key: "warning" })),
     gaveUp: here((seconds) => {
       live.gaveUp = (live.gaveUp ?? 0) + seconds;
-      note(`${lasting(live.gaveUp)} of sound were lost: the service was away for longer than this page can keep sound.`, { key: "gave-up" });
+      note(
+        `${lasting(live.gaveUp)} of sound were lost: the service was away for longer than this page can keep sound.`,
+        { key: "gave-up" },
+      );
     }),
   });
 }
@@ -279,7 +306,12 @@ async function end() {
 }
 
 async function askToEnd() {
-  const yes = await confirmed({ title: "End the night?", words: "Listening stops, and the report is made of what was heard.", yes: "End it", no: "Go on" });
+  const yes = await confirmed({
+    title: "End the night?",
+    words: "Listening stops, and the report is made of what was heard.",
+    yes: "End it",
+    no: "Go on",
+  });
   if (yes) await end();
 }
 
@@ -295,8 +327,6 @@ function release() {
   byId("dark").close();
   byId("night-end").disabled = false;
 }
-
-export const isLive = () => live !== null;
 
 export function begin(people) {
   learned = people;
@@ -318,7 +348,9 @@ export function begin(people) {
   byId("dim").addEventListener("click", () => byId("dark").showModal());
   byId("undim").addEventListener("click", () => byId("dark").close());
   byId("night-notify").addEventListener("change", async ({ target }) => {
-    byId("notify-hint").textContent = target.checked ? await alarm.askToNotify() : "The browser will ask for permission.";
+    byId("notify-hint").textContent = target.checked
+      ? await alarm.askToNotify()
+      : "The browser will ask for permission.";
     if (target.checked && !alarm.notifies) target.checked = false;
   });
   document.addEventListener("visibilitychange", seenAgain);

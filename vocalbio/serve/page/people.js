@@ -20,10 +20,17 @@ const figure = (name, value, under) => h("div", {}, h("dt", {}, name), h("dd", {
 function verdict(track) {
   const { recent } = track;
   if (!Number.isFinite(recent?.change)) {
-    return ["Too early to say", "A baseline needs four days with a memo, better seven; the days after them are compared with it."];
+    return [
+      "Too early to say",
+      "A baseline needs four days with a memo, better seven; the days after them are compared with it.",
+    ];
   }
-  if (!recent.reliable) return ["Within chance", `The last ${plural(recent.n_days, "day")} lie where days of an unchanged person lie.`];
-  return [recent.change > 0 ? "Higher than before" : "Lower than before", `The last ${plural(recent.n_days, "day")} differ from the baseline by more than chance. That does not say that it matters, or why.`];
+  if (!recent.reliable)
+    return ["Within chance", `The last ${plural(recent.n_days, "day")} lie where days of an unchanged person lie.`];
+  return [
+    recent.change > 0 ? "Higher than before" : "Lower than before",
+    `The last ${plural(recent.n_days, "day")} differ from the baseline by more than chance. That does not say that it matters, or why.`,
+  ];
 }
 
 function numbers(track) {
@@ -33,11 +40,27 @@ function numbers(track) {
     "dl",
     { class: "numbers" },
     based(track)
-      ? figure("Baseline", number(baseline.centre, digits), `${between(baseline.centre_low, baseline.centre_high, digits)}, ${plural(baseline.n_days, "day")} from ${day(baseline.start)}`)
+      ? figure(
+          "Baseline",
+          number(baseline.centre, digits),
+          `${between(baseline.centre_low, baseline.centre_high, digits)}, ${plural(baseline.n_days, "day")} from ${day(baseline.start)}`,
+        )
       : null,
-    Number.isFinite(recent?.change) ? figure(`Last ${plural(recent.n_days, "day")}`, signed(recent.change, digits), `${between(recent.low, recent.high, digits, signed)}`) : null,
-    Number.isFinite(trend?.slope_per_week) ? figure("Trend, a week", signed(trend.slope_per_week, digits), between(trend.low, trend.high, digits, signed)) : null,
-    figure("Days of reliable change", String(track.days.filter((entry) => entry.reliable).length), `of ${plural(track.days.length, "day")}`),
+    Number.isFinite(recent?.change)
+      ? figure(
+          `Last ${plural(recent.n_days, "day")}`,
+          signed(recent.change, digits),
+          `${between(recent.low, recent.high, digits, signed)}`,
+        )
+      : null,
+    Number.isFinite(trend?.slope_per_week)
+      ? figure("Trend, a week", signed(trend.slope_per_week, digits), between(trend.low, trend.high, digits, signed))
+      : null,
+    figure(
+      "Days of reliable change",
+      String(track.days.filter((entry) => entry.reliable).length),
+      `of ${plural(track.days.length, "day")}`,
+    ),
   );
 }
 
@@ -49,16 +72,30 @@ function standing({ in_baseline: based, beyond, reliable }) {
 
 function days(track) {
   const digits = digitsOf(track);
-  const rows = [...track.days].reverse().map((entry) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, dayOfYear(entry.date), h("span", { class: "year" }, ` ${new Date(entry.date).getFullYear()}`)),
-      h("td", { class: "number" }, number(entry.score, digits)),
-      h("td", { class: "number" }, signed(entry.change, digits), Number.isFinite(entry.change) ? h("small", {}, ` ${signed(entry.change_low, digits)} to ${signed(entry.change_high, digits)}`) : null),
-      h("td", {}, standing(entry)),
-    ),
-  );
+  const rows = [...track.days]
+    .reverse()
+    .map((entry) =>
+      h(
+        "tr",
+        {},
+        h(
+          "th",
+          { scope: "row" },
+          dayOfYear(entry.date),
+          h("span", { class: "year" }, ` ${new Date(entry.date).getFullYear()}`),
+        ),
+        h("td", { class: "number" }, number(entry.score, digits)),
+        h(
+          "td",
+          { class: "number" },
+          signed(entry.change, digits),
+          Number.isFinite(entry.change)
+            ? h("small", {}, ` ${signed(entry.change_low, digits)} to ${signed(entry.change_high, digits)}`)
+            : null,
+        ),
+        h("td", {}, standing(entry)),
+      ),
+    );
   return h(
     "div",
     { class: "wide-table" },
@@ -66,7 +103,18 @@ function days(track) {
       "table",
       { class: "days" },
       h("caption", {}, "Each day with its change from the baseline, and the interval of the change"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Day"), h("th", { scope: "col", class: "number" }, "Score"), h("th", { scope: "col", class: "number" }, "Change"), h("th", { scope: "col" }, "Standing"))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Day"),
+          h("th", { scope: "col", class: "number" }, "Score"),
+          h("th", { scope: "col", class: "number" }, "Change"),
+          h("th", { scope: "col" }, "Standing"),
+        ),
+      ),
       h("tbody", {}, rows),
     ),
   );
@@ -86,7 +134,21 @@ function followed(track) {
     { class: "sheet" },
     h("div", { class: "said" }, h("h2", { class: "word" }, word)),
     h("p", { class: "soft" }, sentence),
-    usable ? h("section", {}, h("h2", { class: "unseen" }, "Chart"), box, h("ul", { class: "key" }, KEY.slice(based(track) ? 0 : 1, based(track) ? undefined : 3).map(([sign, words]) => h("li", {}, sign(), words)))) : null,
+    usable
+      ? h(
+          "section",
+          {},
+          h("h2", { class: "unseen" }, "Chart"),
+          box,
+          h(
+            "ul",
+            { class: "key" },
+            KEY.slice(based(track) ? 0 : 1, based(track) ? undefined : 3).map(([sign, words]) =>
+              h("li", {}, sign(), words),
+            ),
+          ),
+        )
+      : null,
     based(track) ? h("section", {}, h("h2", { class: "unseen" }, "In numbers"), numbers(track)) : null,
     reasons.length || track.unusable?.length
       ? h(
@@ -97,12 +159,27 @@ function followed(track) {
             "ul",
             { class: "doubts" },
             reasons.map((reason) => h("li", {}, doubtSign(), h("span", {}, reason))),
-            track.unusable?.length ? h("li", {}, doubtSign(), h("span", {}, `${plural(track.unusable.length, "memo")} could not be used; they count as nothing, never as zero.`)) : null,
+            track.unusable?.length
+              ? h(
+                  "li",
+                  {},
+                  doubtSign(),
+                  h(
+                    "span",
+                    {},
+                    `${plural(track.unusable.length, "memo")} could not be used; they count as nothing, never as zero.`,
+                  ),
+                )
+              : null,
           ),
         )
       : null,
     h("section", {}, h("h2", {}, "Days"), days(track)),
-    h("p", { class: "fine part" }, `Limits hold ${percent(track.settings?.level ?? 0.95)} of the days of an unchanged person. Memos of one day count as one.`),
+    h(
+      "p",
+      { class: "fine part" },
+      `Limits hold ${percent(track.settings?.level ?? 0.95)} of the days of an unchanged person. Memos of one day count as one.`,
+    ),
   );
 }
 
@@ -110,22 +187,58 @@ async function showPerson(name, wanted) {
   const known = (await server.people()).people.find((person) => person.name === name);
   const conditions = known?.conditions?.filter((condition) => condition !== "apnea") ?? [];
   const condition = conditions.includes(wanted) ? wanted : (conditions[0] ?? "stress");
-  const select = h("select", { id: "people-condition", onchange: ({ target }) => (location.hash = `people/${encodeURIComponent(name)}/${target.value}`) });
-  select.append(...conditions.map((one) => h("option", { value: one, selected: one === condition }, conditionName(one))));
+  const select = h("select", {
+    id: "people-condition",
+    onchange: ({ target }) => (location.hash = `people/${encodeURIComponent(name)}/${target.value}`),
+  });
+  select.append(
+    ...conditions.map((one) => h("option", { value: one, selected: one === condition }, conditionName(one))),
+  );
   const gone = async () => {
-    const yes = await confirmed({ title: `Delete all of ${name}?`, words: "Every memo and night under this name goes, with answers, pictures and kept sound. This cannot be undone.", yes: "Delete them" });
+    const yes = await confirmed({
+      title: `Delete all of ${name}?`,
+      words: "Every memo and night under this name goes, with answers, pictures and kept sound. This cannot be undone.",
+      yes: "Delete them",
+    });
     if (!yes) return;
-    await server.deletePerson(name);
-    location.hash = "people";
+    try {
+      await server.deletePerson(name);
+      location.hash = "people";
+    } catch (error) {
+      place().prepend(h("p", { class: "notice", role: "alert" }, error.message));
+    }
   };
   const track = conditions.length ? await server.track(name, condition) : null;
   fill(
     place(),
     back("#people", "All people"),
-    h("div", { class: "intro" }, h("h1", { id: "people-title", tabindex: "-1" }, name), h("p", { class: "lede" }, `${conditionName(condition)} over time`)),
-    conditions.length > 1 ? h("div", { class: "filters" }, h("p", { class: "field" }, h("label", { for: "people-condition" }, "Condition"), select)) : null,
-    track ? followed(track) : h("div", { class: "empty" }, h("h2", {}, "Nights only"), h("p", {}, "Memos can be followed over time; this person’s nights are in the log.")),
-    h("p", { class: "apart row" }, h("a", { class: "button", href: `#log?person=${encodeURIComponent(name)}` }, "Their recordings"), h("button", { type: "button", class: "danger outline", onclick: gone }, "Delete this person")),
+    h(
+      "div",
+      { class: "intro" },
+      h("h1", { id: "people-title", tabindex: "-1" }, name),
+      h("p", { class: "lede" }, `${conditionName(condition)} over time`),
+    ),
+    conditions.length > 1
+      ? h(
+          "div",
+          { class: "filters" },
+          h("p", { class: "field" }, h("label", { for: "people-condition" }, "Condition"), select),
+        )
+      : null,
+    track
+      ? followed(track)
+      : h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "Nights only"),
+          h("p", {}, "Memos can be followed over time; this person’s nights are in the log."),
+        ),
+    h(
+      "p",
+      { class: "apart row" },
+      h("a", { class: "button", href: `#log?person=${encodeURIComponent(name)}` }, "Their recordings"),
+      h("button", { type: "button", class: "danger outline", onclick: gone }, "Delete this person"),
+    ),
   );
 }
 
@@ -135,18 +248,41 @@ async function showAll() {
     "div",
     { class: "intro" },
     h("h1", { id: "people-title", tabindex: "-1" }, "One person over time"),
-    h("p", { class: "lede" }, "People differ from each other far more than from themselves. Here each is compared with their own first days."),
+    h(
+      "p",
+      { class: "lede" },
+      "People differ from each other far more than from themselves. Here each is compared with their own first days.",
+    ),
   );
   if (!people.length) {
     fill(
       place(),
       intro,
-      h("div", { class: "empty" }, h("h2", {}, "Nobody yet"), h("p", {}, "Give a pseudonym with a memo and it can be followed here: seven days make a baseline, the days after it are compared with it."), h("p", {}, h("a", { class: "button primary", href: "#memo" }, "Record a memo"))),
+      h(
+        "div",
+        { class: "empty" },
+        h("h2", {}, "Nobody yet"),
+        h(
+          "p",
+          {},
+          "Give a pseudonym with a memo and it can be followed here: seven days make a baseline, the days after it are compared with it.",
+        ),
+        h("p", {}, h("a", { class: "button primary", href: "#memo" }, "Record a memo")),
+      ),
     );
     return;
   }
   const cards = people.map((person) =>
-    h("li", {}, h("a", { href: `#people/${encodeURIComponent(person.name)}` }, h("b", {}, person.name), h("small", {}, `${plural(person.n_memos, "recording")}, last ${day(person.last)}`))),
+    h(
+      "li",
+      {},
+      h(
+        "a",
+        { href: `#people/${encodeURIComponent(person.name)}` },
+        h("b", {}, person.name),
+        h("small", {}, `${plural(person.n_memos, "recording")}, last ${day(person.last)}`),
+      ),
+    ),
   );
   fill(place(), intro, h("ul", { class: "cards" }, cards));
 }

@@ -52,9 +52,9 @@ export async function analyse(condition, blob, name, { person, save, keepAudio, 
 
 export const recordings = async (filter = {}) => (await asked(`/recordings${query(filter)}`)).json();
 export const recording = async (id) => (await asked(`/recordings/${named(id)}`)).json();
-export const night = async (id) => (await asked(`/nights/${named(id)}`)).json();
 export const people = async () => (await asked("/people")).json();
-export const track = async (name, condition) => (await asked(`/people/${named(name)}/track${query({ condition })}`)).json();
+export const track = async (name, condition) =>
+  (await asked(`/people/${named(name)}/track${query({ condition })}`)).json();
 export const audit = async () => (await asked("/audit")).json();
 
 export const deleteRecording = (id) => asked(`/recordings/${named(id)}`, { method: "DELETE" });
