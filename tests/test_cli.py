@@ -38,7 +38,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["extract", "predict", "train", "evaluate", "night", "demo", "doctor"])
+@pytest.mark.parametrize("command", ["extract", "predict", "train", "evaluate", "night", "serve", "demo", "doctor"])
 def test_every_command_and_every_option_has_help(command):
     from typer.main import get_command
 

@@ -54,6 +54,17 @@ def wav(seconds, rate_hz=8000, level=0.0):
     return file.getvalue()
 
 
+def scope(method, path, **headers):
+    """A request as a server hands it on."""
+    sent = [
+        (b"host", b"localhost"),
+        *((name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()),
+    ]
+    return {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": sent, "scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+            "http_version": "1.1", "asgi": {"version": "3.0"}}  # fmt: skip
+
+
 def eventually(condition, seconds=20.0):
     end = time.monotonic() + seconds
     while not condition():
@@ -244,6 +255,34 @@ def test_the_page_needs_nothing_that_the_policy_forbids():
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_who_waits_when_the_service_ends_is_told():
+    app = served_app()
+
+    @app.get("/slow")
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    async def ask():
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        asked = asyncio.create_task(app(scope("GET", "/slow"), receive, send))
+        await asyncio.sleep(0.1)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        return sent
+
+    first, second, *_ = asyncio.run(ask())
+    assert first["status"] == 503
+    assert "stopped" in json.loads(second["body"])["error"]
+
+
 def test_a_traceback_stays_here(caplog):
     app = served_app()
 
@@ -294,13 +333,11 @@ def test_what_does_not_say_how_large_it_is_is_stopped_on_the_way():
             if message["type"] == "http.response.body":
                 raise OSError("the client has heard enough")
 
-        headers = [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=x")]
-        scope = {"type": "http", "method": "POST", "path": "/analyze-stress", "raw_path": b"/analyze-stress",
-                 "query_string": b"", "headers": headers, "scheme": "http", "server": ("localhost", 80),
-                 "client": ("127.0.0.1", 1), "http_version": "1.1", "asgi": {"version": "3.0"}}  # fmt: skip
         async with app.router.lifespan_context(app):
             with pytest.raises(OSError, match="heard enough"):
-                await app(scope, receive, send)
+                await app(
+                    scope("POST", "/analyze-stress", content_type="multipart/form-data; boundary=x"), receive, send
+                )
             return sent[0]["status"]
 
     assert asyncio.run(ask()) == 413

@@ -90,6 +90,15 @@ def test_an_answer_tells_licence_and_that_emotions_were_acted(model):
     assert LICENCE in str(answer)
 
 
+def test_breath_without_voice_is_given_no_number(model):
+    """Noise that swells and fades like breathing is measured well and says nothing of a voice."""
+    rng = np.random.default_rng(4)
+    swell = np.clip(np.sin(2 * np.pi * 0.3 * np.arange(12 * 16_000) / 16_000), 0, 1)
+    answer = model.score_audio(vb.Recording((0.1 * swell * rng.standard_normal(len(swell))).astype("float32"), 16_000))
+    assert (answer.label, answer.probability, answer.score) == ("indeterminate", None, None)
+    assert "0.0 s of voice are too little for a label; 0.3 s are the least" in answer.reasons
+
+
 def test_a_gain_of_10_db_moves_the_score_by_less_than_5_points_on_median(model, clips):
     recordings, labels = clips
     scores = {}

@@ -1,4 +1,4 @@
-"""wav2vec 2.0, HuBERT and the emotion model: PyTorch's numbers, whatever the padding, from every form of checkpoint."""
+"""wav2vec 2.0, HuBERT, WavLM, the emotion model: PyTorch's numbers, whatever padding, from every form of checkpoint."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ from golden.make_states import (
 )
 from safetensors.numpy import load_file, save_file
 
-from vocalbio.encoders import TFHubertModel, TFWav2Vec2EmotionModel, TFWav2Vec2Model, load_encoder
+from vocalbio.encoders import TFHubertModel, TFWav2Vec2EmotionModel, TFWav2Vec2Model, TFWavLMModel, load_encoder
 from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
 
 NAMES = [name for name in CONFIGURATIONS if not name.startswith("whisper")]
-CLASSES = {"wav2vec2": TFWav2Vec2Model, "hubert": TFHubertModel, "emotion": TFWav2Vec2EmotionModel}
+CLASSES = {
+    "wav2vec2": TFWav2Vec2Model,
+    "hubert": TFHubertModel,
+    "wavlm": TFWavLMModel,
+    "emotion": TFWav2Vec2EmotionModel,
+}
 G, V = "encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.weight_v"
 NEW_G, NEW_V = (f"encoder.pos_conv_embed.conv.parametrizations.weight.original{n}" for n in "01")
 
@@ -98,7 +103,7 @@ def test_without_being_asked_only_the_last_state_is_given(encoder):
     assert_states([found.last_hidden_state], golden.states[-1:])
 
 
-@pytest.mark.parametrize("name", ["wav2vec2_large", "hubert_large"])
+@pytest.mark.parametrize("name", ["wav2vec2_large", "hubert_large", "wavlm_large"])
 def test_masked_states_of_the_layer_norm_variant_are_pytorchs(encoder, name):
     golden = read_golden(name)
     n_samples = golden.inputs.shape[1]
@@ -233,7 +238,9 @@ def _given_when_written(model: Any) -> dict[str, Any]:
     return {key: value for key, value in model._written_config().items() if key in ("architectures", "dtype")}
 
 
-@pytest.mark.parametrize("name", ["wav2vec2_base", "wav2vec2_odd", "wav2vec2_large", "hubert_large"])
+@pytest.mark.parametrize(
+    "name", ["wav2vec2_base", "wav2vec2_odd", "wav2vec2_large", "hubert_large", "wavlm_base", "wavlm_large"]
+)
 def test_a_saved_model_is_what_pytorch_loads(encoder, tmp_path, name):
     pytest.importorskip("torch")
     import transformers
@@ -332,13 +339,13 @@ def test_a_checkpoint_of_another_type_is_refused(tmp_path):
     golden = read_golden("hubert_base")
     with pytest.raises(ModelFileError, match=r"is of type 'hubert'; TFWav2Vec2Model reads 'wav2vec2'.*load_encoder"):
         TFWav2Vec2Model.from_pretrained(write(tmp_path / "hubert", golden))
-    with pytest.raises(ModelFileError, match=r"is of type 'wavlm'; expected one of wav2vec2, hubert, whisper"):
-        load_encoder(write(tmp_path / "wavlm", golden, model_type="wavlm"))
+    with pytest.raises(ModelFileError, match=r"is of type 'sew'; expected one of wav2vec2, hubert, wavlm, whisper"):
+        load_encoder(write(tmp_path / "sew", golden, model_type="sew"))
     with pytest.raises(ModelFileError, match="is of type None"):
         load_encoder(write(tmp_path / "nothing", golden, model_type=None))
 
 
-@pytest.mark.parametrize("name", ["wav2vec2_base", "hubert_large"])
+@pytest.mark.parametrize("name", ["wav2vec2_base", "hubert_large", "wavlm_large"])
 def test_a_checkpoint_says_by_itself_which_model_it_is(tmp_path, name):
     assert type(load_encoder(write(tmp_path, read_golden(name)))) is CLASSES[name.split("_")[0]]
 
@@ -369,12 +376,12 @@ SMALL = {**TINY, "num_hidden_layers": 2}
 DROPOUTS = ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout")
 VARIANTS = pytest.mark.parametrize(
     ("kind", "settings"),
-    [(TFWav2Vec2Model, SMALL), (TFHubertModel, {**SMALL, **STABLE})],
-    ids=["group", "layer"],
+    [(TFWav2Vec2Model, SMALL), (TFHubertModel, {**SMALL, **STABLE}), (TFWavLMModel, SMALL)],
+    ids=["group", "layer", "gated"],
 )
 
 
-@pytest.mark.parametrize("name", ["wav2vec2_odd", "hubert_large", "emotion"])
+@pytest.mark.parametrize("name", ["wav2vec2_odd", "hubert_large", "wavlm_base", "emotion"])
 def test_a_configuration_makes_the_same_model_again(encoder, name):
     model = encoder(name)
     again = type(model).from_config(json.loads(json.dumps(model.get_config())))
@@ -436,7 +443,8 @@ def test_dropout_works_in_training_alone(rng, kind, settings):
 
 
 @pytest.mark.parametrize(
-    ("name", "jit_compile"), [("wav2vec2_base", True), ("wav2vec2_base", False), ("wav2vec2_large", False)]
+    ("name", "jit_compile"),
+    [("wav2vec2_base", True), ("wav2vec2_base", False), ("wav2vec2_large", False), ("wavlm_base", True)],
 )
 def test_compiled_it_is_the_same(encoder, name, jit_compile):
     model, golden = encoder(name), read_golden(name)

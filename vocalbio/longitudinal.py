@@ -119,7 +119,7 @@ class Track:
                 f"  last {_days(r['n_days'])}: {r['change']:+.3g} [{r['low']:+.3g}, {r['high']:+.3g}] from the "
                 f"baseline, {verdict}"
             )
-            lines.append(f"  {_days(self.days['reliable'].sum())} of reliable change")
+            lines.append(f"  {_days(int(self.days['reliable'].sum()))} of reliable change")
         if np.isfinite(t["slope_per_week"]):
             lines.append(f"  trend {t['slope_per_week']:+.3g} a week [{t['low']:+.3g}, {t['high']:+.3g}]")
         return "\n".join([*lines, *(f"  doubt: {reason}" for reason in self.reasons), f"  {DISCLAIMER}"])

@@ -68,6 +68,9 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2_mixed": ("Wav2Vec2Model", {**TINY, "do_stable_layer_norm": True, "hidden_act": "gelu_new"}),
     "hubert_base": ("HubertModel", TINY),
     "hubert_large": ("HubertModel", {**TINY, **STABLE, "conv_bias": True, "feat_proj_layer_norm": False}),
+    # few buckets, so that half a second of frames meets all kinds: single distances, wide ones, and beyond the farthest
+    "wavlm_base": ("WavLMModel", {**TINY, "num_buckets": 16, "max_bucket_distance": 15}),
+    "wavlm_large": ("WavLMModel", {**TINY, **STABLE, "num_buckets": 17, "max_bucket_distance": 40}),
     "emotion": (
         "Emotion",
         {
@@ -199,7 +202,7 @@ class Reference:
         import torch
         import transformers
 
-        family = next(f for f in ("Wav2Vec2", "Hubert", "Whisper", "Emotion") if kind.startswith(f))
+        family = next(f for f in ("Wav2Vec2", "Hubert", "WavLM", "Whisper", "Emotion") if kind.startswith(f))
         config_class = getattr(transformers, f"{'Wav2Vec2' if family == 'Emotion' else family}Config")
         self.config = config_class(**settings)
         self.model = (_emotion_model() if kind == "Emotion" else getattr(transformers, kind))(self.config).eval()

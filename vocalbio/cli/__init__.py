@@ -1,4 +1,4 @@
-"""The command line: ``vocalbio extract``, ``predict``, ``train``, ``evaluate``, ``demo``, ``doctor``."""
+"""The command line: ``vocalbio`` and its commands."""
 
 from vocalbio.cli.app import main
 

@@ -24,8 +24,8 @@ def extract(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Add the embedding of wav2vec 2.0, HuBERT or Whisper: folder of a checkpoint, or a name on the Hub, "
-            "which is downloaded unless it is on this machine."
+            help="Add the embedding of wav2vec 2.0, HuBERT, WavLM or Whisper: folder of a checkpoint, or a name on the "
+            "Hub, which is downloaded unless it is on this machine."
         ),
     ] = None,
     layer: Annotated[str, typer.Option(help="Hidden state of the encoder: a number, last, mean or all.")] = "last",

@@ -140,6 +140,7 @@ def _run(settings: Settings) -> None:
 
     config = uvicorn.Config(
         app,
+        log_config=None,
         log_level="critical",  # what goes wrong is told by the guard, and by the failure below
         access_log=False,  # addresses may hold the token
         proxy_headers=False,

@@ -1,4 +1,4 @@
-"""Speech encoders in Keras 3: wav2vec 2.0, HuBERT and Whisper's encoder, from Hugging Face checkpoints."""
+"""Speech encoders in Keras 3: wav2vec 2.0, HuBERT, WavLM and Whisper's encoder, from Hugging Face checkpoints."""
 
 import lazy_loader as _lazy
 

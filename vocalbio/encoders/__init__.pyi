@@ -8,5 +8,6 @@ from .pretrained import load_encoder as load_encoder
 from .wav2vec2 import TFHubertModel as TFHubertModel
 from .wav2vec2 import TFWav2Vec2EmotionModel as TFWav2Vec2EmotionModel
 from .wav2vec2 import TFWav2Vec2Model as TFWav2Vec2Model
+from .wavlm import TFWavLMModel as TFWavLMModel
 from .whisper import LogMel as LogMel
 from .whisper import TFWhisperEncoder as TFWhisperEncoder

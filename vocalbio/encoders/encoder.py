@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vocalbio.encoders.checkpoint import Checkpoint, open_checkpoint, write_checkpoint
 from vocalbio.encoders.layers import Weight
-from vocalbio.errors import ModelFileError, VocalbioWarning
+from vocalbio.errors import ModelFileError, ParameterError, VocalbioWarning
 
 __all__ = ["EncoderOutput", "SpeechEncoder"]
 
@@ -55,12 +55,16 @@ class SpeechEncoder(keras.Model):
     ----------
     config : transformers.PretrainedConfig or dict
         As in the checkpoint's ``config.json``.
+    preprocessor : dict, optional
+        As in the checkpoint's ``preprocessor_config.json``.
 
     Attributes
     ----------
     config : transformers.PretrainedConfig
     checkpoint : Checkpoint or None
         Where the weights come from.
+    n_frozen : int
+        How many of `parts` training leaves as they are, from the front; see `freeze`.
     n_layers, hidden_size : int
         `hidden_states` are ``n_layers + 1``: number 0 enters the first layer.
     """
@@ -73,11 +77,13 @@ class SpeechEncoder(keras.Model):
     chunk_s: ClassVar[float]
     """Longer recordings are cut into pieces of this length."""
 
-    def __init__(self, config: Any, **kwargs: Any) -> None:
+    def __init__(self, config: Any, preprocessor: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # samples stay float32 in mixed precision; every layer casts for itself
         self.config = self._read_config(config)
         self.checkpoint: Checkpoint | None = None
-        self.preprocessor: dict[str, Any] = {}
+        self.preprocessor: dict[str, Any] = preprocessor or {}
+        self.n_frozen = 0
 
     # ----------------------------------------------------------- architecture
 
@@ -115,7 +121,7 @@ class SpeechEncoder(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The configuration, for `from_config`."""
-        return {"config": self.config.to_dict(), "name": self.name}
+        return {"config": self.config.to_dict(), "preprocessor": dict(self.preprocessor), "name": self.name}
 
     # ------------------------------------------------------------ checkpoints
 
@@ -224,6 +230,41 @@ class SpeechEncoder(keras.Model):
         """
         write_checkpoint(folder, self._written_config(), self._written(), self._written_preprocessor())
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: str = "litert",
+        quantize: str | None = None,
+        *,
+        layers: int | str | Sequence[int] = "last",
+    ) -> None:
+        """
+        Write a file that other runtimes execute: samples in, hidden states out.
+
+        `vocalbio.export.EncoderRunner` and ``Embedding(path)`` run it without TensorFlow. Recordings of any length have
+        the states that they have here; the spectrogram, if there is one, is inside.
+
+        Parameters
+        ----------
+        path : path-like
+            Ending in ``.tflite`` or ``.onnx``.
+        format : {"litert", "onnx"}
+        quantize : {None, "int8"}
+            Weights of eight bits: a quarter of the size. ``docs/export.md`` tells how far states move.
+        layers : int, "last", "all" or sequence of int
+            Hidden states to give; what lies above the highest is left out of the file.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is wrong, or this encoder has no exported form.
+        MissingPackageError
+            If a package that the format needs is absent.
+        """
+        from vocalbio.export.encoding import export_encoder
+
+        export_encoder(self, path, format, quantize, layers)
+
     def _written(self) -> dict[str, NDArray[np.float32]]:
         """Names and arrays of a checkpoint of PyTorch's class."""
         return {weight.name: weight.write() for weight in self._named_weights()}
@@ -236,9 +277,16 @@ class SpeechEncoder(keras.Model):
 
     # -------------------------------------------------------------- inference
 
+    @property
+    def normalizes(self) -> bool:
+        """Whether the encoder was trained on recordings of mean 0 and variance 1."""
+        return False
+
     def normalize(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Samples of a whole recording in the form that the encoder was trained on."""
-        return samples
+        if not self.normalizes:
+            return samples
+        return (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
 
     def states(
         self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
@@ -261,7 +309,120 @@ class SpeechEncoder(keras.Model):
             One a layer asked for.
         frame_mask : tensor of bool, shape (batch, n_frames), or None
         """
+        x, mask = self.embed(waveforms, lengths, training)
+        return self.transform(x, mask, layers, training), mask
+
+    def embed(
+        self, waveforms: Any, lengths: Any, training: bool = False, augment: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
+        """
+        What enters the first layer.
+
+        Parameters
+        ----------
+        waveforms, lengths, training
+            As in `states`.
+        augment : callable, optional
+            Changes features (batch, n_steps, n_features) before they are encoded; it is also given the number of real
+            steps (batch,) or None, and what to put in the place of a step, (n_features,) or None.
+
+        Returns
+        -------
+        states : tensor, shape (batch, n_frames, hidden_size)
+        frame_mask : tensor of bool, shape (batch, n_frames), or None
+        """
         raise NotImplementedError
+
+    def transform(self, x: Any, mask: Any, layers: Sequence[int], training: bool = False, first: int = 0) -> list[Any]:
+        """
+        Go on from the state of one layer to those of layers above.
+
+        Parameters
+        ----------
+        x : tensor, shape (batch, n_frames, hidden_size)
+        mask : tensor of bool, shape (batch, n_frames), or None
+        layers : sequence of int
+            `first` to `n_layers`.
+        training : bool
+        first : int
+            The layer that `x` is the state of.
+
+        Returns
+        -------
+        list of tensor, shape (batch, n_frames, hidden_size)
+        """
+        bias = self._bias(x, mask)
+        kept = {}
+        for number in range(first, max(layers) + 1):
+            if number > first:
+                part = number + 1
+                x = self._held(self.blocks[number - 1](x, bias, training=training and part >= self.n_frozen), part)
+            if number in layers:
+                state = x
+                for norm in self._last_norms() if number == self.n_layers else ():
+                    state = self._held(norm(state), self.n_layers + 2)
+                kept[number] = hide(state, mask)
+        return [kept[number] for number in layers]
+
+    def _bias(self, x: Any, mask: Any) -> Any:
+        """What every attention is given: keys that do not exist are far below the others."""
+        return None if mask is None else ops.where(mask, 0.0, FAR)[:, None, None, :]
+
+    # --------------------------------------------------------------- training
+
+    def freeze(self, part: str | int | None) -> None:
+        """
+        Choose what training leaves as it is. No gradient is computed there, and no dropout happens.
+
+        Parameters
+        ----------
+        part : {"front", "all"}, int or None
+            ``"front"``: the convolutions that hear the samples, or the spectrogram; a number: all that comes before the
+            first layer, and that many layers; ``"all"``; None: nothing.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such part.
+
+        Examples
+        --------
+        >>> from vocalbio.encoders import TFWhisperEncoder
+        >>> model = TFWhisperEncoder({"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2,
+        ...     "encoder_ffn_dim": 32})
+        >>> model.freeze(1)
+        >>> sorted({weight.path.split("_")[0] for weight in model.trainable_weights}), model.n_frozen
+        (['layer', 'layers'], 3)
+        """
+        numbers = {None: 0, "front": 1, "all": self.n_layers + 3} | {k: k + 2 for k in range(self.n_layers + 1)}
+        if isinstance(part, bool) or not isinstance(part, (str, int, type(None))) or part not in numbers:
+            raise ParameterError(
+                f"freeze is {part!r}; expected None, 'front', 'all' or a number of layers, 0 to {self.n_layers}"
+            )
+        self.n_frozen = numbers[part]
+        for number, layers in enumerate(self.parts()):
+            for layer in layers:
+                layer.trainable = number >= self.n_frozen
+
+    def parts(self) -> list[list[Any]]:
+        """Keras layers from the samples up: front, what makes the first state of it, each layer, the last norm."""
+        front, last = self._front(), self._last_norms()
+        apart = {id(layer) for layer in (*front, *last, *self.blocks)}
+        own = self._flatten_layers(include_self=False, recursive=False)
+        between = [layer for layer in own if id(layer) not in apart]
+        return [front, between, *([block] for block in self.blocks), last]
+
+    def _front(self) -> list[Any]:
+        """Convolutions that hear the samples, or the spectrogram."""
+        raise NotImplementedError
+
+    def _last_norms(self) -> list[Any]:
+        """What only the last state goes through."""
+        raise NotImplementedError
+
+    def _held(self, x: Any, part: int) -> Any:
+        """No gradient goes back into what is frozen."""
+        return ops.stop_gradient(x) if part < self.n_frozen else x
 
 
 def spread(lengths: Any, n: Any) -> Any:

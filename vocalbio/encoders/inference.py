@@ -104,7 +104,8 @@ class Inference:
 
     Notes
     -----
-    One graph for all lengths: TensorFlow compiles it once, whatever lengths come.
+    One graph for all lengths: TensorFlow compiles it once, whatever lengths come. Under other backends of Keras the
+    operations run one by one.
 
     Examples
     --------
@@ -229,7 +230,10 @@ class Inference:
 
     def _run(self, graph: Any, batch: list[tuple[NDArray[np.float32], Piece]]) -> list[NDArray[np.float32]]:
         lengths = np.array([piece.end - piece.start for _, piece in batch], np.int32)
-        waveforms = np.zeros((len(batch), max(self._width(piece) for _, piece in batch)), np.float32)
+        longest = max(self._width(piece) for _, piece in batch)
+        if keras.backend.backend() == "jax":  # compiles each operation anew for every length: whole seconds
+            longest = -(-longest // 16_000) * 16_000
+        waveforms = np.zeros((len(batch), longest), np.float32)
         for row, (samples, piece) in zip(waveforms, batch, strict=True):
             row[: piece.end - piece.start] = samples[piece.start : piece.end]
         kept = np.array([[piece.first, piece.last] for _, piece in batch], np.int32)
@@ -276,12 +280,18 @@ def _joined(parts: list[tuple[Piece, NDArray[np.float32], NDArray[np.float32]]])
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    signature = [tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, 2], tf.int32)]
-    return tf.function(function, input_signature=signature)
+        signature = [tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, 2], tf.int32)]
+        return tf.function(function, input_signature=signature)
+    if backend == "torch":
+        import torch
+
+        function = torch.no_grad()(function)
+    # jax.jit would compile every length anew, and on a CPU runs slower than its operations one by one
+    return lambda *arrays: function(*map(ops.convert_to_tensor, arrays))
 
 
 def _has_gpu() -> bool:

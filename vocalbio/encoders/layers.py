@@ -1,4 +1,4 @@
-"""The parts that wav2vec 2.0, HuBERT and Whisper are made of; each knows its name in a Hugging Face checkpoint."""
+"""The parts that the encoders are made of; each knows its name in a Hugging Face checkpoint."""
 
 from __future__ import annotations
 
@@ -142,13 +142,14 @@ class LayerNorm(keras.layers.Layer):
         self.stem, self.epsilon = path, epsilon
         self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
         self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
-        self.built = True
+        self.built, self.autocast = True, False  # float32 inside, also in mixed precision
 
     def call(self, x: Any) -> Any:
         """Shape as it was."""
+        x = ops.cast(x, self.variable_dtype)
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
-        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+        return ops.cast(centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta, self.compute_dtype)
 
     def tensors(self) -> list[Weight]:
         """Variables by their names in a checkpoint."""
@@ -180,7 +181,7 @@ class Attention(keras.layers.Layer):
         self.v_proj = Linear(f"{path}.v_proj", size, size)
         self.out_proj = Linear(f"{path}.out_proj", size, size)
         self.dropout = keras.layers.Dropout(dropout)
-        self.built = True
+        self.built, self.autocast = True, False  # the bias stays float32
 
     def call(self, x: Any, bias: Any = None, training: bool = False) -> Any:
         """``bias`` of shape (batch, 1, 1, n_frames) is added to the scores: very negative where nothing is."""
@@ -192,9 +193,10 @@ class Attention(keras.layers.Layer):
 
         query = split(self.q_proj(x) * (self.size // self.n_heads) ** -0.5)
         scores = ops.matmul(query, ops.transpose(split(self.k_proj(x)), (0, 1, 3, 2)))
+        scores = ops.cast(scores, self.variable_dtype)
         if bias is not None:
             scores = scores + bias
-        weights = self.dropout(ops.softmax(scores, axis=-1), training=training)
+        weights = self.dropout(ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype), training=training)
         found = ops.transpose(ops.matmul(weights, split(self.v_proj(x))), (0, 2, 1, 3))
         return self.out_proj(ops.reshape(found, (shape[0], shape[1], self.size)))
 

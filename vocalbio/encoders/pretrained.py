@@ -7,13 +7,14 @@ import os
 from vocalbio.encoders.checkpoint import open_checkpoint
 from vocalbio.encoders.encoder import SpeechEncoder
 from vocalbio.encoders.wav2vec2 import TFHubertModel, TFWav2Vec2Model
+from vocalbio.encoders.wavlm import TFWavLMModel
 from vocalbio.encoders.whisper import TFWhisperEncoder
 from vocalbio.errors import ModelFileError
 
 __all__ = ["load_encoder"]
 
 ENCODERS: dict[str, type[SpeechEncoder]] = {
-    cls.model_type: cls for cls in (TFWav2Vec2Model, TFHubertModel, TFWhisperEncoder)
+    cls.model_type: cls for cls in (TFWav2Vec2Model, TFHubertModel, TFWavLMModel, TFWhisperEncoder)
 }
 
 

@@ -1,8 +1,8 @@
-"""wav2vec 2.0 and HuBERT."""
+"""wav2vec 2.0 and HuBERT; WavLM builds on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from vocalbio.encoders.encoder import FAR, EncoderOutput, SpeechEncoder, hide, spread
+from vocalbio.encoders.encoder import EncoderOutput, SpeechEncoder, hide, spread
 from vocalbio.encoders.layers import Attention, Conv, FeedForward, LayerNorm, Linear, Weight, activation
 from vocalbio.errors import ParameterError
 
@@ -37,9 +37,11 @@ class FirstConv(keras.layers.Layer):
         self.norm = LayerNorm(f"{path}.layer_norm", n_out)
         self.act = activation(act)
         self.size, self.stride = size, stride
-        self.built = True
+        self.built, self.autocast = True, False
 
     def call(self, waveforms: Any, lengths: Any = None) -> Any:
+        if keras.backend.backend() != "tensorflow":  # JAX has no float64, and Keras multiplies PyTorch's in float32
+            return self._plain(waveforms, lengths)
         # frames of size samples, put together from blocks of one stride
         n_frames = (ops.shape(waveforms)[1] - self.size) // self.stride + 1
         n_blocks = -(-self.size // self.stride)
@@ -67,7 +69,25 @@ class FirstConv(keras.layers.Layer):
         # a bias of the convolution is taken away again with the mean
         shift = ops.cast(self.norm.beta, "float64") - ops.matmul(mean, kernel) * scale
         scaled = ops.cast(kernel * scale, frames.dtype)
-        return self.act(ops.matmul(frames, scaled) + ops.cast(shift, frames.dtype))
+        found = ops.matmul(frames, scaled) + ops.cast(shift, frames.dtype)
+        return self.act(ops.cast(found, self.compute_dtype))
+
+    def _plain(self, waveforms: Any, lengths: Any) -> Any:
+        """Convolution, normalisation, activation one after the other, in float32."""
+        n_samples = ops.shape(waveforms)[1] if lengths is None else ops.cast(lengths, "float32")[:, None]
+        # a recorder's constant offset would go with the norm; it goes first, so that it does not eat the precision
+        x = self.conv((waveforms - ops.sum(waveforms, axis=1, keepdims=True) / n_samples)[..., None])
+        x = ops.cast(x, "float32")
+        counted: Any = 1.0
+        n: Any = ops.shape(x)[1]
+        if lengths is not None:
+            n_real = (lengths - self.size) // self.stride + 1
+            counted = ops.cast(spread(n_real, n), "float32")[..., None]
+            n = ops.cast(n_real, "float32")[:, None, None]
+        centred = x - ops.sum(x * counted, axis=1, keepdims=True) / n
+        variance = ops.sum(ops.square(centred) * counted, axis=1, keepdims=True) / n
+        found = centred * ops.rsqrt(variance + self.norm.epsilon) * self.norm.gamma + self.norm.beta
+        return self.act(ops.cast(found, self.compute_dtype))
 
 
 class NormedConv(keras.layers.Layer):
@@ -118,11 +138,15 @@ class PositionalConv(keras.layers.Layer):
 class TransformerLayer(keras.layers.Layer):
     """Attention and feed-forward, normalised before (stable) or after."""
 
+    attention_type: ClassVar[type[Attention]] = Attention
+
     def __init__(self, path: str, config: Any) -> None:
         super().__init__(name=path.replace(".", "_"))
         self.stable = bool(config.do_stable_layer_norm)
         size, epsilon = config.hidden_size, config.layer_norm_eps
-        self.attention = Attention(f"{path}.attention", size, config.num_attention_heads, config.attention_dropout)
+        self.attention = self.attention_type(
+            f"{path}.attention", size, config.num_attention_heads, config.attention_dropout
+        )
         self.layer_norm = LayerNorm(f"{path}.layer_norm", size, epsilon)
         self.feed_forward = FeedForward(
             (f"{path}.feed_forward.intermediate_dense", f"{path}.feed_forward.output_dense"),
@@ -133,7 +157,7 @@ class TransformerLayer(keras.layers.Layer):
         )
         self.final_layer_norm = LayerNorm(f"{path}.final_layer_norm", size, epsilon)
         self.dropout = keras.layers.Dropout(config.hidden_dropout)
-        self.built = True
+        self.built, self.autocast = True, False  # the bias stays float32
 
     def call(self, x: Any, bias: Any = None, training: bool = False) -> Any:
         if self.stable:
@@ -176,6 +200,9 @@ class TFWav2Vec2Model(SpeechEncoder):
     """
 
     model_type = "wav2vec2"
+    family: ClassVar[str] = "Wav2Vec2"
+    """How the classes of transformers begin."""
+    layer_type: ClassVar[type[TransformerLayer]] = TransformerLayer
     prefixes: ClassVar[tuple[str, ...]] = ("wav2vec2.",)
     ignored = ("quantizer.", "project_q.", "project_hid.", "wav2vec2.masked_spec_embed", "masked_spec_embed")
     chunk_s = 20.0
@@ -219,7 +246,7 @@ class TFWav2Vec2Model(SpeechEncoder):
         )
         self.layer_norm = LayerNorm("encoder.layer_norm", c.hidden_size, c.layer_norm_eps)
         self.dropout = keras.layers.Dropout(c.hidden_dropout)
-        self.blocks = [TransformerLayer(f"encoder.layers.{i}", c) for i in range(c.num_hidden_layers)]
+        self.blocks = [self.layer_type(f"encoder.layers.{i}", c) for i in range(c.num_hidden_layers)]
         self.mask_embedding = None
         if c.mask_time_prob > 0 or c.mask_feature_prob > 0:
             # what training puts in the place of masked frames; kept so that nothing of a checkpoint is lost
@@ -257,9 +284,9 @@ class TFWav2Vec2Model(SpeechEncoder):
 
     @classmethod
     def _read_config(cls, config: Any) -> Any:
-        from transformers import HubertConfig, Wav2Vec2Config
+        import transformers
 
-        known: Any = {"wav2vec2": Wav2Vec2Config, "hubert": HubertConfig}[cls.model_type]
+        known = getattr(transformers, f"{cls.family}Config")
         return known.from_dict(dict(config)) if isinstance(config, dict) else config
 
     def _check(self) -> None:
@@ -278,11 +305,10 @@ class TFWav2Vec2Model(SpeechEncoder):
             n_samples = (n_samples - size) // stride + 1
         return n_samples
 
-    def normalize(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Zero mean and unit variance over the recording, unless the checkpoint was trained without."""
-        if not self.preprocessor.get("do_normalize", True):
-            return samples
-        return (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    @property
+    def normalizes(self) -> bool:
+        """Whether recordings are to have mean 0 and variance 1: unless the checkpoint says otherwise."""
+        return bool(self.preprocessor.get("do_normalize", True))
 
     def call(
         self,
@@ -313,39 +339,38 @@ class TFWav2Vec2Model(SpeechEncoder):
         states, mask = self.states(input_values, lengths, layers, training)
         return EncoderOutput.of(states, mask, output_hidden_states)
 
-    def states(
-        self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
-    ) -> tuple[list[Any], Any]:
+    def embed(
+        self, waveforms: Any, lengths: Any, training: bool = False, augment: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
         """As in `SpeechEncoder`."""
         if lengths is not None:  # whatever stands in the padding, even NaN, has no say
             waveforms = ops.where(spread(lengths, ops.shape(waveforms)[1]), waveforms, 0.0)
         x = waveforms if isinstance(self.convs[0], FirstConv) else waveforms[..., None]
         for i, conv in enumerate(self.convs):
             x = conv(x, lengths=lengths) if i == 0 and isinstance(conv, FirstConv) else conv(x)
-        mask = bias = None
-        if lengths is not None:
-            mask = spread(self.frame_count(lengths), ops.shape(x)[1])
-            bias = ops.where(mask, 0.0, FAR)[:, None, None, :]
+        n_frames = None if lengths is None else self.frame_count(lengths)
+        mask = None if n_frames is None else spread(n_frames, ops.shape(x)[1])
+        x, training = self._held(x, 0), training and self.n_frozen < 2
         if self.projection_norm is not None:
             x = self.projection_norm(x)
-        x = hide(self.projection_dropout(self.projection(x), training=training), mask)
+        x = self.projection_dropout(self.projection(x), training=training)
+        if augment is not None:
+            x = augment(x, n_frames, self.mask_embedding)
+        x = hide(x, mask)
         x = x + self.position(x)
-        stable = self.config.do_stable_layer_norm
-        if not stable:
+        if not self.config.do_stable_layer_norm:
             x = self.layer_norm(x)
-        x = self.dropout(x, training=training)
-        kept = {}
-        for number in range(max(layers) + 1):
-            if number:
-                x = self.blocks[number - 1](x, bias, training=training)
-            if number in layers:
-                # the last state of the stable variant is normalised once more
-                kept[number] = hide(self.layer_norm(x) if stable and number == self.n_layers else x, mask)
-        return [kept[number] for number in layers], mask
+        return self._held(self.dropout(x, training=training), 1), mask
+
+    def _front(self) -> list[Any]:
+        return self.convs
+
+    def _last_norms(self) -> list[Any]:
+        # the last state of the stable variant is normalised once more
+        return [self.layer_norm] if self.config.do_stable_layer_norm else []
 
     def _written_config(self) -> dict[str, Any]:
-        name = {"wav2vec2": "Wav2Vec2Model", "hubert": "HubertModel"}[self.model_type]
-        return {**super()._written_config(), "architectures": [name]}
+        return {**super()._written_config(), "architectures": [f"{self.family}Model"]}
 
     def _written_preprocessor(self) -> dict[str, Any]:
         return {
@@ -386,6 +411,7 @@ class TFHubertModel(TFWav2Vec2Model):
     """
 
     model_type = "hubert"
+    family = "Hubert"
     prefixes = ("hubert.",)
 
 
@@ -460,6 +486,7 @@ class TFWav2Vec2EmotionModel(TFWav2Vec2Model):
         EmotionOutput
         """
         states, _, mask = super().call(input_values, attention_mask, training=training)
+        states = ops.cast(states, self.variable_dtype)
         pooled = ops.sum(states, axis=1) / ops.sum(ops.cast(mask, states.dtype), axis=1, keepdims=True)
         hidden = ops.tanh(self.dense(self.head_dropout(pooled, training=training)))
         return EmotionOutput(self.out_proj(self.head_dropout(hidden, training=training)), pooled)

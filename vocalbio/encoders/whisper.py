@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from vocalbio.encoders.encoder import FAR, EncoderOutput, SpeechEncoder, hide, spread
+from vocalbio.encoders.encoder import EncoderOutput, SpeechEncoder, hide, spread
 from vocalbio.encoders.layers import Attention, Conv, FeedForward, LayerNorm, Weight, gelu
 from vocalbio.errors import ParameterError
 
@@ -51,6 +51,7 @@ class LogMel(keras.layers.Layer):
             N_FFT // 2 + 1, n_mels, 0.0, SAMPLING_RATE_HZ / 2, SAMPLING_RATE_HZ, norm="slaney", mel_scale="slaney"
         ).astype(np.float32)
         self.window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
+        self.autocast = False
 
     def call(self, waveforms: Any, n_frames: Any = None) -> Any:
         """
@@ -114,7 +115,7 @@ class WhisperLayer(keras.layers.Layer):
             (config.activation_dropout, config.dropout),
         )
         self.dropout = keras.layers.Dropout(config.dropout)
-        self.built = True
+        self.built, self.autocast = True, False  # the bias stays float32
 
     def call(self, x: Any, bias: Any = None, training: bool = False) -> Any:
         x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), bias, training=training), training=training)
@@ -230,38 +231,42 @@ class TFWhisperEncoder(SpeechEncoder):
             )
         n_mel = None if attention_mask is None else ops.sum(ops.cast(attention_mask, "int32"), axis=1)
         layers = range(self.n_layers + 1) if output_hidden_states else [self.n_layers]
-        states, mask = self._states_of_mel(ops.transpose(input_features, (0, 2, 1)), n_mel, layers, training)
+        x, mask = self._embed_mel(ops.transpose(input_features, (0, 2, 1)), n_mel, training)
+        states = self.transform(x, mask, layers, training)
         return EncoderOutput.of(states, mask, output_hidden_states)
 
-    def states(
-        self, waveforms: Any, lengths: Any, layers: Sequence[int], training: bool = False
-    ) -> tuple[list[Any], Any]:
+    def embed(
+        self, waveforms: Any, lengths: Any, training: bool = False, augment: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
         """As in `SpeechEncoder`; the spectrogram is made inside."""
         n_mel = None
         if lengths is not None:  # whatever stands in the padding, even NaN, has no say
             waveforms = ops.where(spread(lengths, ops.shape(waveforms)[1]), waveforms, 0.0)
             n_mel = 2 * self.frame_count(lengths)
         mel = ops.transpose(self.log_mel(waveforms, n_mel), (0, 2, 1))
-        return self._states_of_mel(mel, n_mel, layers, training)
+        return self._embed_mel(mel, n_mel, training, augment)
 
-    def _states_of_mel(self, mel: Any, n_mel: Any, layers: Sequence[int], training: bool) -> tuple[list[Any], Any]:
+    def _embed_mel(
+        self, mel: Any, n_mel: Any, training: bool, augment: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
         mel = mel[:, : ops.shape(mel)[1] // 2 * 2]
-        inner = mask = bias = None
+        inner = mask = None
         if n_mel is not None:
             n_mel = n_mel // 2 * 2
             inner = spread(n_mel, ops.shape(mel)[1])
             mask = spread(n_mel // 2, ops.shape(mel)[1] // 2)
-            bias = ops.where(mask, 0.0, FAR)[:, None, None, :]
+        if augment is not None:
+            mel = augment(mel, n_mel, None)
         x = hide(gelu(self.conv1(hide(mel, inner))), inner)
-        x = gelu(self.conv2(x))
-        x = self.dropout(x + self.positions[: ops.shape(x)[1]], training=training)
-        kept = {}
-        for number in range(max(layers) + 1):
-            if number:
-                x = self.blocks[number - 1](x, bias, training=training)
-            if number in layers:
-                kept[number] = hide(self.layer_norm(x) if number == self.n_layers else x, mask)
-        return [kept[number] for number in layers], mask
+        x = self._held(gelu(self.conv2(x)), 0)
+        x = x + ops.cast(self.positions[: ops.shape(x)[1]], x.dtype)
+        return self._held(self.dropout(x, training=training and self.n_frozen < 2), 1), mask
+
+    def _front(self) -> list[Any]:
+        return [self.conv1, self.conv2]
+
+    def _last_norms(self) -> list[Any]:
+        return [self.layer_norm]
 
     def _written(self) -> dict[str, NDArray[np.float32]]:
         return {f"model.encoder.{name}": array for name, array in super()._written().items()}

@@ -14,6 +14,7 @@ import numpy as np
 
 from vocalbio.audio import Recording
 from vocalbio.errors import ModelFileError, ParameterError, required_for
+from vocalbio.export.runner import SUFFIXES, EncoderRunner
 from vocalbio.features.family import Column, Family, Frames, Measured
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ PAPERS = {
     "hubert": "Hsu W-N et al. HuBERT. IEEE/ACM TASLP 2021;29:3451-3460. doi:10.1109/TASLP.2021.3122291",
     "whisper": "Radford A et al. Robust speech recognition via large-scale weak supervision. ICML 2023. "
     "arXiv:2212.04356",
+    "wavlm": "Chen S et al. WavLM. IEEE J Sel Top Signal Process 2022;16:1505-1518. doi:10.1109/JSTSP.2022.3188113",
 }
 
 
 @dataclass(frozen=True)
 class Embedding(Family):
     """
-    Hidden states of wav2vec 2.0, HuBERT or Whisper's encoder, pooled over the real frames of a recording.
+    Hidden states of wav2vec 2.0, HuBERT, WavLM or Whisper's encoder, pooled over the real frames of a recording.
 
     The columns' prefix names encoder and layer, such as ``wav2vec2_base_960h_L7__017``.
 
@@ -42,7 +44,8 @@ class Embedding(Family):
     ----------
     encoder : str or path-like
         Folder of a Hugging Face checkpoint, or its name on the Hub, in which case the Hub is asked if the local cache
-        does not have it.
+        does not have it. Or an exported file, ``.tflite`` or ``.onnx``, which runs without TensorFlow
+        (`vocalbio.encoders.SpeechEncoder.export`).
     layer : int, "last", "mean", "all" or sequence of int
         Number of the hidden state: 0 enters the first layer, "last" leaves the last one. "mean": the mean of all
         hidden states. "all" or several numbers: one vector each, columns ``L07_017``, from one pass, so that a layer
@@ -53,7 +56,7 @@ class Embedding(Family):
         Whisper only: pad to 30 s of silence as the reference does, and pool over the real part. Costs 30 s for every
         clip, and gives other numbers, so the prefix then ends in ``_30s``.
     weights : str, optional
-        Identity of the weights (``sha256:…``) that is insisted on; a saved model fills it in.
+        Identity of the weights (``sha256:…``), or of the exported file, that is insisted on; a saved model fills it in.
 
     Notes
     -----
@@ -104,13 +107,16 @@ class Embedding(Family):
             type(number) is int for number in (self.layer if isinstance(self.layer, tuple) else (self.layer,))
         ):
             raise ParameterError(f"layer is {self.layer!r}; expected a number, several, 'last', 'mean' or 'all'")
+        if self.padded and self._is_exported:
+            raise ParameterError(f"padded=True, but {self.encoder} takes recordings as they are; use the checkpoint")
 
     # ---------------------------------------------------------------- names
 
     @property
     def name(self) -> str:  # type: ignore[override]
         """Prefix of the columns: encoder and layer."""
-        stem = re.sub(r"[^0-9a-z]+", "_", os.path.basename(os.path.abspath(self.encoder)).lower()).strip("_")
+        base = os.path.basename(os.path.abspath(self.encoder))
+        stem = re.sub(r"[^0-9a-z]+", "_", (os.path.splitext(base)[0] if self._is_exported else base).lower()).strip("_")
         if isinstance(self.layer, tuple):
             layer = "_".join(f"L{number}" for number in self.layer)
         elif self.layer == "last":
@@ -147,6 +153,9 @@ class Embedding(Family):
 
     def versions(self) -> dict[str, str]:
         """The libraries that compute the numbers."""
+        if self._is_exported:
+            runtime = "ai-edge-litert" if self.encoder.endswith(SUFFIXES["litert"]) else "onnxruntime"
+            return {runtime: version(runtime)}
         with required_for("an embedding", "tensorflow"):
             return {"keras": version("keras"), "transformers": version("transformers")}
 
@@ -185,13 +194,13 @@ class Embedding(Family):
         names = [column.name for column in self.columns if not column.name.endswith("_sd")]
         return Frames(states.reshape(len(states), -1), times_s, tuple(names))
 
-    def load(self) -> Inference:
+    def load(self) -> Inference | EncoderRunner:
         """
         Load the encoder, once a process.
 
         Returns
         -------
-        Inference
+        Inference or EncoderRunner
 
         Raises
         ------
@@ -199,6 +208,8 @@ class Embedding(Family):
             If the checkpoint is neither here nor within reach.
         ModelFileError
             If it is damaged, or its weights are not those insisted on.
+        ParameterError
+            If an exported file does not hold the layers.
         """
         if self.weights is not None and self._checkpoint.weights != self.weights:
             raise ModelFileError(
@@ -206,10 +217,16 @@ class Embedding(Family):
                 "another checkpoint of the same name? Its numbers cannot be mixed with the others"
             )
         average = self.layer == "mean"
+        if isinstance(self._checkpoint, EncoderRunner):
+            return self._checkpoint.choose(self.layers, average=average)
         return _inference(self.encoder, self._checkpoint.weights, tuple(self.layers), self.padded, average)
 
     @property
-    def _checkpoint(self) -> Checkpoint:
+    def _is_exported(self) -> bool:
+        return self.encoder.endswith(tuple(SUFFIXES.values()))
+
+    @property
+    def _checkpoint(self) -> Checkpoint | EncoderRunner:
         return _open(self.encoder)
 
     @property
@@ -223,7 +240,9 @@ def _number(layer: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _open(encoder: str) -> Checkpoint:
+def _open(encoder: str) -> Checkpoint | EncoderRunner:
+    if encoder.endswith(tuple(SUFFIXES.values())):
+        return EncoderRunner(encoder)
     with required_for("an embedding", "transformers"):
         from vocalbio.encoders import open_checkpoint
     return open_checkpoint(encoder)

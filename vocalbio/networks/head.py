@@ -76,10 +76,8 @@ def ccc_loss(truth: Any, said: Any) -> Any:
     return ops.ones_like(said[:, 0]) * (1 - (2 * together + 1e-8) / (spread + 1e-8))
 
 
-def attach_output(
-    inputs: Any, hidden: Any, n_outputs: int, learning_rate: float, seed: int | None, loss: str
-) -> keras.Model:
-    """Attach probabilities (cross-entropy, accuracy, AUC) or a value (squared error or concordance); Adam."""
+def attach_output(inputs: Any, hidden: Any, n_outputs: int, optimizer: Any, seed: int | None, loss: str) -> keras.Model:
+    """Attach probabilities (cross-entropy, accuracy, AUC) or a value (squared error, concordance); a rate is Adam's."""
     with required_for("a network", "tensorflow"):
         import keras
     is_value = loss != "cross_entropy"
@@ -87,13 +85,14 @@ def attach_output(
         n_outputs,
         activation="linear" if is_value else "sigmoid" if n_outputs == 1 else "softmax",
         kernel_initializer=keras.initializers.GlorotUniform(seed),
+        dtype="float32",  # in mixed precision too
         name="value" if is_value else "probability",
     )(hidden)
     model = keras.Model(inputs, outputs)
     several = {} if n_outputs == 1 else {"multi_label": True, "num_labels": n_outputs}
     losses = {"mse": "mean_squared_error", "ccc": ccc_loss}
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=keras.optimizers.Adam(optimizer) if isinstance(optimizer, float) else optimizer,
         loss=losses.get(loss, "binary_crossentropy" if n_outputs == 1 else "categorical_crossentropy"),
         metrics=["mae"] if is_value else ["accuracy", keras.metrics.AUC(name="auc", **several)],
     )

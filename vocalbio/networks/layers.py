@@ -17,6 +17,8 @@ __all__ = [
     "MaskedConv1D",
     "MaxOverTime",
     "SinusoidalPositions",
+    "StatisticsPooling",
+    "WeightedSum",
 ]
 
 NEVER = -1e9
@@ -83,11 +85,7 @@ class AttentivePooling(_Masked):
     def call(self, values: Any, mask: Any = None) -> Any:
         """Values (batch, n_steps, n), mask (batch, n_steps) of bool -> (batch, 2 n)."""
         values = _zeroed(values, mask)
-        weights = self.weigh(values, mask)
-        mean = ops.sum(weights * values, axis=1)
-        variance = ops.sum(weights * ops.square(values - mean[:, None]), axis=1)
-        # the small number: the root of nothing has no gradient
-        return ops.concatenate([mean, ops.sqrt(variance + 1e-6)], axis=-1)
+        return _statistics(values, self.weigh(values, mask))
 
     def weigh(self, values: Any, mask: Any = None) -> Any:
         """Weights of the steps, (batch, n_steps, 1), adding up to 1."""
@@ -100,6 +98,37 @@ class AttentivePooling(_Masked):
         """Arguments, for a file."""
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return {**super().get_config(), "units": self.units, "kernel_initializer": initializer}
+
+
+@registered
+class StatisticsPooling(_Masked):
+    """Mean and standard deviation of the steps that exist."""
+
+    def call(self, values: Any, mask: Any = None) -> Any:
+        """Values (batch, n_steps, n), mask (batch, n_steps) of bool -> (batch, 2 n)."""
+        exist = ops.ones_like(values[..., 0]) if mask is None else ops.cast(mask, values.dtype)
+        return _statistics(_zeroed(values, mask), (exist / ops.sum(exist, axis=1, keepdims=True))[..., None])
+
+
+@registered
+class WeightedSum(_Masked):
+    """
+    One sequence of several, weighted as is learnt; weights add up to 1 and start alike [1]_.
+
+    References
+    ----------
+    .. [1] Yang S et al. SUPERB: speech processing universal performance benchmark. Interspeech 2021:1194-1198.
+       doi:10.21437/Interspeech.2021-1775
+    """
+
+    def build(self, shapes: Any) -> None:
+        """Make one weight for each."""
+        self.shares = self.add_weight(shape=(len(shapes),), initializer="zeros", name="shares")
+
+    def call(self, values: Any) -> Any:
+        """Several of shape (batch, n_steps, n) -> (batch, n_steps, n)."""
+        shares = _softmax(self.shares, 0)
+        return sum(shares[number] * part for number, part in enumerate(values))
 
 
 @registered
@@ -245,6 +274,14 @@ class Columns(keras.layers.Layer):
 
 def _zeroed(values: Any, mask: Any) -> Any:
     return values if mask is None else ops.where(mask[..., None], values, 0)
+
+
+def _statistics(values: Any, weights: Any) -> Any:
+    """Weighted mean and standard deviation over the steps."""
+    mean = ops.sum(weights * values, axis=1)
+    variance = ops.sum(weights * ops.square(values - mean[:, None]), axis=1)
+    # the small number: the root of nothing has no gradient
+    return ops.concatenate([mean, ops.sqrt(variance + 1e-6)], axis=-1)
 
 
 def _softmax(scores: Any, axis: int) -> Any:

@@ -21,10 +21,12 @@ from vocalbio.risk.explanation import CAUTION, percentile_words, three_digits
 from vocalbio.segments import speech_intervals
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from vocalbio.risk import Answer
     from vocalbio.risk.explanation import Explanation
 
-__all__ = ["answer_page", "explained_sections"]
+__all__ = ["answer_page", "draw_recording", "explained_sections"]
 
 MOST_MARKERS = 15
 LONGEST_S = 60.0
@@ -255,26 +257,45 @@ def _number(value: float, unit: str) -> str:
     return "missing" if math.isnan(value) else f"{three_digits(value)} {unit}".rstrip()
 
 
-def _recording(recording: Recording | None) -> list[Section]:
-    if recording is None or len(recording.samples) < recording.sampling_rate_hz / 2:
-        return []
-    length_s = len(recording.samples) / recording.sampling_rate_hz
-    shown = recording if length_s <= LONGEST_S else recording.cut(recording.start_s, recording.start_s + LONGEST_S)
+def draw_recording(recording: Recording) -> tuple[Figure, int] | None:
+    """
+    Draw a recording: waveform, spectrogram, pitch and pauses; of a long one the beginning.
+
+    Parameters
+    ----------
+    recording : Recording
+
+    Returns
+    -------
+    (Figure, int) or None
+        The picture and the number of pauses in it; None for less than half a second, which has neither.
+    """
+    if recording.duration_s < 0.5:
+        return None
+    shown = (
+        recording
+        if recording.duration_s <= LONGEST_S
+        else recording.cut(recording.start_s, recording.start_s + LONGEST_S)
+    )
     frames = extract_frames(shown, "voice")
     pauses = [(float(end), float(start)) for (_, end), (start, _) in pairwise(speech_intervals(shown))]
-    figure = plot_recording(
-        shown.samples,
-        int(shown.sampling_rate_hz),
-        f0=(frames.times_s, frames.values[:, 0]),
-        pauses=pauses,
-        title="The recording",
-    )
-    few = "" if shown is recording else f" Drawn are the first {LONGEST_S:g} s of {length_s:.0f} s."
+    f0 = (frames.times_s, frames.values[:, 0])
+    rate = int(shown.sampling_rate_hz)
+    return plot_recording(shown.samples, rate, f0=f0, pauses=pauses, title="The recording"), len(pauses)
+
+
+def _recording(recording: Recording | None) -> list[Section]:
+    drawn = None if recording is None else draw_recording(recording)
+    if recording is None or drawn is None:
+        return []
+    figure, n_pauses = drawn
+    length_s = recording.duration_s
+    few = f" Drawn are the first {LONGEST_S:g} s of {length_s:.0f} s." if length_s > LONGEST_S else ""
     return [
         Section(
             "The recording",
             (f"Waveform, spectrogram and pitch; pauses are shaded.{few}",),
-            figures=((figure, f"Waveform, spectrogram and pitch of {length_s:.1f} s, with {len(pauses)} pauses"),),
+            figures=((figure, f"Waveform, spectrogram and pitch of {length_s:.1f} s, with {n_pauses} pauses"),),
         )
     ]
 

@@ -27,13 +27,16 @@ from vocalbio.risk import training
 from vocalbio.risk.answer import INDETERMINATE, Answer, doubts
 from vocalbio.risk.cohort import Likeness, speaker_keys
 from vocalbio.risk.explanation import Explanation, Quantiles, explain
+from vocalbio.risk.exporting import export_voice_model
 from vocalbio.risk.files import keras_from_bytes, keras_to_bytes, read_model, write_model
 from vocalbio.risk.inputs import Inputs, align, compare_settings, read_inputs
 from vocalbio.risk.scaling import Scaling
 
 __all__ = ["Targets", "Verdict", "VoiceModel"]
 
-LEAST_VOICED_S = {"depression": 10.0, "stress": 0.0, "apnea": 0.0}
+NO_VOICE_S = 0.3
+"""Less than a syllable or two is no voice: whatever the network says of breath or noise is no answer."""
+LEAST_VOICED_S = {"depression": 10.0, "stress": NO_VOICE_S, "apnea": 0.0}
 """Seconds of voice below which there is no label, by condition: memos may be short where utterances are asked for."""
 WATCHED = 5  # one speaker in so many is set aside to end training early
 
@@ -521,7 +524,8 @@ class VoiceModel(BaseEstimator):
 
         Parameters
         ----------
-        audio : path or Recording, or a list of those
+        audio : path or Recording, or a list of those, or DataFrame
+            A table: the rows of one recording, as `measure` gives them.
 
         Returns
         -------
@@ -535,6 +539,8 @@ class VoiceModel(BaseEstimator):
         ParameterError
             If the model does not know how its features were extracted.
         """
+        if isinstance(audio, pd.DataFrame):
+            return self._answer(audio)
         # an answer tells what was wrong with a recording, and for that it needs the quality columns
         extractor = clone(self._audio_extractor()).set_params(quality=True, on_error="record")
         several = isinstance(audio, (list, tuple))
@@ -612,6 +618,8 @@ class VoiceModel(BaseEstimator):
             least = LEAST_VOICED_S[self.condition] if self.least_voiced_s is None else float(self.least_voiced_s)
             voiced_s = quality["voiced_fraction"] * quality["duration_s"]
             undecided = verdict.undecided
+            if voiced_s < min(least, NO_VOICE_S):
+                verdict = Verdict(INDETERMINATE, [])
             if voiced_s < least:
                 undecided = f"{voiced_s:.1f} s of voice are too little for a label; {least:g} s are the least"
             if undecided is not None:
@@ -671,6 +679,31 @@ class VoiceModel(BaseEstimator):
         if self.quantiles_ is not None:
             arrays["quantiles"] = self.quantiles_.values
         write_model(path, self.manifest_, keras_to_bytes(self.network_), arrays)
+
+    def export(self, path: str | os.PathLike[str], format: str = "litert", quantize: str | None = None) -> None:
+        """
+        Write a file that other runtimes execute: features in, calibrated probabilities or a severity out.
+
+        `vocalbio.export.ModelRunner` runs it without TensorFlow. Imputation, scaling, network and calibration are
+        inside; intervals and reasons for doubt are not. Numbers are float32: answers differ from those here by 1e-6.
+
+        Parameters
+        ----------
+        path : path-like
+            Ending in ``.tflite`` or ``.onnx``.
+        format : {"litert", "onnx"}
+        quantize : {None, "int8"}
+            Weights of eight bits: a quarter of the size. ``docs/export.md`` tells how far answers move.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is wrong, or the network has a layer that the format does not know.
+        MissingPackageError
+            If a package that the format needs is absent.
+        """
+        self._check_fitted()
+        export_voice_model(self, path, format, quantize)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

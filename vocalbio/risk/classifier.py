@@ -77,7 +77,8 @@ class RiskModel(ClassifierMixin, VoiceModel):
         sensitivity + specificity is largest on the held-out speakers; ``("sensitivity", 0.9)``: the highest that
         finds 90 % of their positive recordings.
     least_voiced_s : float, optional
-        Seconds of voice below which an answer has no label: 10 for depression, else 0, unless given.
+        Seconds of voice below which an answer has no label: 10 for depression, 0.3 for stress, unless given. Below
+        0.3 s, or what is given if that is less, it has no numbers either.
     random_state : int, optional
         Makes a fit repeatable on one machine; None: a new seed each time.
     verbose : int

@@ -29,6 +29,7 @@ from vocalbio.datasets.nights import SimulatedNight
 from vocalbio.errors import LeakageError, ModelFileError, ParameterError, VocalbioWarning, required_for
 from vocalbio.risk.calibration import Temperature
 from vocalbio.risk.cohort import speaker_keys
+from vocalbio.risk.exporting import export_window_model
 from vocalbio.risk.files import keras_from_bytes, keras_to_bytes, read_model, write_model
 
 if TYPE_CHECKING:
@@ -982,6 +983,31 @@ class WindowModel(BaseEstimator):
         if self.calibration_ is not None:
             arrays |= self.calibration_.arrays()
         write_model(path, self._manifest, keras_to_bytes(self.network_), arrays)
+
+    def export(self, path: str | os.PathLike[str], format: str = "litert", quantize: str | None = None) -> None:
+        """
+        Write a file that other runtimes execute: a second of sound and its context in, probabilities out.
+
+        `vocalbio.export.ModelRunner` runs it without TensorFlow. Mel bands, noise floor, network and calibration
+        are inside.
+
+        Parameters
+        ----------
+        path : path-like
+            Ending in ``.tflite`` or ``.onnx``.
+        format : {"litert", "onnx"}
+        quantize : {None, "int8"}
+            Weights of eight bits: a quarter of the size. ``docs/export.md`` tells how far answers move.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is wrong, or the model listens through an encoder.
+        MissingPackageError
+            If a package that the format needs is absent.
+        """
+        self._check_fitted()
+        export_window_model(self, path, format, quantize)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> Self:

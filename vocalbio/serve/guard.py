@@ -210,6 +210,11 @@ class Guard:
 
         try:
             await self.app(scope, counted, self._with_headers(scope, told))
+        except asyncio.CancelledError:  # the service ends, and has waited long enough
+            if not begun:
+                ended = Refusal(503, "the service was stopped before this was answered; try again when it runs")
+                await self._refuse(ended, scope, receive, send, drain=False)
+            raise
         except Exception as error:
             if begun:  # the answer is cut off, which tells the client
                 log.exception("%s %s failed after its answer had begun", scope["method"], scope["path"])

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,6 @@ READ_S = 30.0
 MOST_HZ = 192_000
 MOST_CLIPPED = 20_000_000
 """Clipped samples whose times are still kept in memory; a file of kilobytes can hold billions."""
-DRAWN_S = 60.0
-"""Of a longer recording the beginning is drawn."""
 
 log = logging.getLogger("vocalbio.serve")
 _paths: dict[str, str | None] = {}
@@ -179,10 +176,11 @@ def answer_memo(condition: str, question: Question) -> dict[str, Any]:
 
     recording = _load(question)
     model = _model(condition)
-    answer: Answer = model.score_audio(recording)
+    table = model.measure(recording, progress=False)
+    answer: Answer = model.score_audio(table)
     explanation: Explanation | None = None
     if question.explain and answer.label != "indeterminate":
-        explanation = model.explain(recording)
+        explanation = model.explain(table)
     return _plain({
         "answer": answer.to_dict(),
         "quality": measure_quality(recording),
@@ -322,19 +320,12 @@ def _length(seconds: float) -> str:
 def _memo_pictures(recording: Recording, answer: Answer, explanation: Explanation | None) -> dict[str, str]:
     import pandas as pd
 
-    from vocalbio.extract import extract_frames
-    from vocalbio.figures import plot_intervals, plot_recording
-    from vocalbio.segments import speech_intervals
+    from vocalbio.figures import plot_intervals
+    from vocalbio.report.answer import draw_recording
 
     drawn: dict[str, Figure] = {}
-    if recording.duration_s >= 0.5:
-        shown = recording if recording.duration_s <= DRAWN_S else recording.cut(0.0, DRAWN_S)
-        frames = extract_frames(shown, "voice")
-        pauses = [(float(end), float(start)) for (_, end), (start, _) in pairwise(speech_intervals(shown))]
-        f0 = (frames.times_s, frames.values[:, 0])
-        drawn["spectrogram"] = plot_recording(
-            shown.samples, int(shown.sampling_rate_hz), f0=f0, pauses=pauses, title="The recording"
-        )
+    if (whole := draw_recording(recording)) is not None:
+        drawn["spectrogram"] = whole[0]
     if answer.probability is not None:
         rows = {}
         for name, value in answer.probability.items():
