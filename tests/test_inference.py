@@ -13,8 +13,9 @@ from golden.make_states import STABLE, TINY, TINY_WHISPER, assert_states, bound,
 from numpy.typing import NDArray
 
 from vocalbio.encoders import LogMel, TFWav2Vec2Model, TFWhisperEncoder, load_encoder
-from vocalbio.encoders.inference import CONTEXT_FRAMES, Inference, cut
+from vocalbio.encoders.inference import Inference
 from vocalbio.errors import ParameterError
+from vocalbio.export.pieces import CONTEXT_FRAMES, cut
 
 RATE = 16_000
 SECONDS = 4.0

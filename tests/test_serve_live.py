@@ -265,7 +265,8 @@ INVALID, POLICY, UNSUPPORTED = 1007, 1008, 1003
         (b"\0\0\0\0", "the first message is binary; expected JSON text such as", UNSUPPORTED),
         ("hello", "is no JSON object", INVALID),
         ("[1]", "is no JSON object", INVALID),
-        ("[" * 100_000, "is no JSON object", INVALID),
+        ("[" * 9_000, "is no JSON object", INVALID),
+        ('{"a": [' + "1," * 10_000 + "1]}", "a text message has 20010 characters; expected 10000 at most", INVALID),
         ('{"\\ud800": 1}', "expected JSON text such as", INVALID),
         ("{}", "the first message holds nothing; expected JSON", INVALID),
         ('{"sampling_rate": 16000}', "holds sampling_rate; expected JSON", INVALID),
@@ -374,6 +375,40 @@ def test_a_lost_connection_goes_on_with_the_same_night(service, monkeypatch):
     assert report["summary"]["recorded_h"] == pytest.approx(130 / 3600)
 
 
+def test_sound_of_a_lost_connection_that_comes_again_is_heard_once(service, monkeypatch):
+    monkeypatch.setattr(service.streams, "resume_s", 30.0)
+    sound, go_on, push = breathing(60), threading.Event(), live_module._Night._push
+
+    def pushed(night, item):
+        go_on.wait(10)
+        return push(night, item)
+
+    monkeypatch.setattr(live_module._Night, "_push", pushed)
+    with service.begin() as (socket, ready):
+        for start in range(0, len(sound), 10 * RATE):  # more than may wait: the service stops reading
+            socket.send(sound[start : start + 10 * RATE].tobytes())
+            time.sleep(0.02)
+        socket.socket.shutdown(2)
+    with service.begin(resume=ready["night_id"]) as (socket, again):
+        assert again["resumed"]
+        assert 0 < again["samples"] < len(sound)
+        go_on.set()
+        socket.send(sound[again["samples"] :].tobytes())
+        socket.send('{"type": "finish"}')
+        report = rest_of(socket)[-1]["night"]
+    assert report["summary"]["recorded_h"] == pytest.approx(60 / 3600)
+
+
+def test_a_kept_night_is_not_taken_up_by_a_client_that_wants_nothing_kept(service, monkeypatch):
+    monkeypatch.setattr(service.streams, "resume_s", 2.0)
+    with service.begin() as (socket, ready):
+        socket.send(breathing(4).tobytes())
+        time.sleep(0.1)
+        socket.socket.shutdown(2)
+    with service.begin(resume=ready["night_id"], save=False) as (_, again):
+        assert (again["resumed"], again["night_id"]) == (False, None)
+
+
 def test_a_night_whose_client_does_not_come_back_is_finished_and_cannot_be_resumed(service):
     with service.begin() as (socket, ready):
         socket.send(breathing(4).tobytes())
@@ -431,6 +466,17 @@ def test_a_full_disk_is_told_and_what_could_not_be_kept_is_kept_later(service, m
         full.clear()
         service.until(lambda: service.log.night(ready["night_id"])["position_s"] == 3)
         assert len(service.log.night_rows(ready["night_id"])) == 3
+
+
+def test_a_client_that_reads_nothing_holds_up_neither_the_night_nor_the_others(service, monkeypatch):
+    monkeypatch.setattr(live_module, "UNREAD_S", 0.2)
+    monkeypatch.setattr(live_module._Night, "_states", lambda night: 16 * [{"type": "state", "long": 10**6 * "."}])
+    with connect(service.address, compression=None, max_queue=1, close_timeout=0.1, proxy=None) as socket:
+        socket.send(json.dumps({"sampling_rate_hz": RATE, "person": "P7"}))
+        socket.send(breathing(8).tobytes())
+        socket.send('{"type": "finish"}')
+        night = service.until(lambda: (n := service.log.recordings())[0]["state"] == "finished" and n[0])
+    assert night["duration_s"] == 8
 
 
 def test_a_stopping_server_finishes_its_nights(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -22,7 +23,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from vocalbio.errors import MissingPackageError, ParameterError
-from vocalbio.serve import Settings, create_app
+from vocalbio.serve import Settings, create_app, records
 from vocalbio.serve import log as log_module
 from vocalbio.serve.log import LogError, NotInLogError, RecordingLog, checked_person
 from vocalbio.stream.report import EVIDENCE_COLUMNS, NightReport
@@ -411,6 +412,33 @@ def test_a_person_is_followed_as_track_does_it(client, log):
     ]
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be set")
+def test_a_memo_counts_on_the_day_that_it_was_there_in_summer_as_in_winter(log, monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        for month, day, hour in [(1, 10, 22), (1, 10, 23), (7, 10, 21), (7, 10, 22)]:  # 23:30, 0:30, 23:30, 0:30 there
+            add(log, created_at=datetime(2026, month, day, hour, 30, tzinfo=UTC))
+        days = records.follow(log.scores("P7", "stress"), "P7", "stress").days
+        assert [f"{day:%m-%d}" for day in days.index] == ["01-10", "01-11", "07-10", "07-11"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_nights_that_are_sent_together_count_on_the_days_on_which_they_began(client, log):
+    for day in (3, 1, 2):
+        night = night_report().to_dict() | {"started": f"2026-01-0{day}T23:05:00"}
+        log.add_recording(condition="apnea", person="P7", night=night)
+    dates = log.scores("P7", "apnea").index
+    assert [date.astimezone().strftime("%d %H:%M") for date in dates.to_pydatetime()] == [
+        "01 23:05",
+        "02 23:05",
+        "03 23:05",
+    ]
+    assert "3 days with a memo in it" in str(client.get("/people/P7/track?condition=apnea").json()["reasons"])
+
+
 def test_five_days_are_enough_for_a_first_change_and_four_say_what_is_missing(client, log):
     follow(log, [40.0, 44, 41, 43, 90], "five")
     assert client.get("/people/five/track").json()["recent"]["reliable"]
@@ -476,7 +504,8 @@ def test_text_in_a_csv_is_no_formula(client, log):
 
 def test_everything_is_deleted_only_when_that_is_said(client, log):
     add(log)
-    assert client.delete("/everything").status_code == 422
+    told = client.delete("/everything")
+    assert (told.status_code, told.json()) == (422, {"error": "confirm is missing"})
     assert client.delete("/everything?confirm=yes").status_code == 422
     assert len(log.recordings()) == 1
     assert client.delete("/everything?confirm=delete").json() == {"deleted": 1}

@@ -38,7 +38,13 @@ def unpacked(tmp_path_factory):
 
 
 def test_stubs_marker_and_templates_are_in_the_wheel(unpacked):
-    for name in ("__init__.pyi", "py.typed", "report/templates/page.html", "extract/__init__.pyi"):
+    for name in (
+        "__init__.pyi",
+        "py.typed",
+        "report/templates/page.html",
+        "serve/page/index.html",
+        "extract/__init__.pyi",
+    ):
         assert (unpacked / "vocalbio" / name).is_file(), name
     assert not list(unpacked.rglob("test_*"))
 

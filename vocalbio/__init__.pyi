@@ -6,6 +6,7 @@ from . import datasets as datasets
 from . import encoders as encoders
 from . import evaluation as evaluation
 from . import explain as explain
+from . import export as export
 from . import figures as figures
 from . import metrics as metrics
 from . import networks as networks

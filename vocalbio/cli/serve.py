@@ -75,7 +75,9 @@ def serve(
     from vocalbio.serve import Settings
     from vocalbio.serve.settings import default_log
 
-    if token is None and not Settings(host=host, token="-" * 16).is_loopback:
+    os.environ.pop(TOKEN_VARIABLE, None)  # workers have no use for it
+    made = token is None and not Settings(host=host, token="-" * 16).is_loopback
+    if made:
         token = secrets.token_urlsafe(24)
     settings = Settings(
         host=host,
@@ -96,7 +98,7 @@ def serve(
         workers=workers,
         allowed_origins=tuple(allow_origin or ()),
     )
-    _run(settings)
+    _run(settings, show_token=made)
 
 
 def _log_key(path: Path | None) -> str | None:
@@ -112,7 +114,7 @@ def _log_key(path: Path | None) -> str | None:
     return lines[0]
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings, *, show_token: bool) -> None:
     from vocalbio.conditions import DISCLAIMER
     from vocalbio.serve import create_app
 
@@ -128,7 +130,8 @@ def _run(settings: Settings) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                login = "" if settings.token is None else f"?token={settings.token}"
+                # one that was given may be meant for more than this terminal and its journal
+                login = "" if settings.token is None else f"?token={settings.token if show_token else 'YOUR-TOKEN'}"
                 typer.echo(f"vocalbio serve: open {address}{login}")
                 if settings.scheme == "http" and not settings.is_loopback:
                     typer.echo(

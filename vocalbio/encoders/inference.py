@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,72 +13,12 @@ from numpy.typing import NDArray
 
 from vocalbio.encoders.encoder import SpeechEncoder
 from vocalbio.errors import ParameterError
+from vocalbio.export.pieces import Piece, cut
 
-__all__ = ["Inference", "Piece", "cut"]
+__all__ = ["Inference"]
 
-CONTEXT_FRAMES = 64
-"""Dropped at inner edges: half of the reach of wav2vec 2.0's positional convolution, 1.28 s."""
 BATCH_S = {"cpu": 16.0, "gpu": 640.0}
 """Audio a step. On two cores nothing is gained by more; see ``benchmarks/encoders.py``."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """
-    A part of a recording that is computed at once.
-
-    Attributes
-    ----------
-    start, end : int
-        Samples.
-    first, last : int
-        Frames of the piece that are kept, `last` not included.
-    """
-
-    start: int
-    end: int
-    first: int
-    last: int
-
-
-def cut(n_samples: int, encoder: SpeechEncoder) -> list[Piece]:
-    """
-    Cut a recording by the fixed rule: whole if it fits, else overlapping pieces whose inner edges are dropped.
-
-    Parameters
-    ----------
-    n_samples : int
-    encoder : SpeechEncoder
-
-    Returns
-    -------
-    list of Piece
-        What they keep covers every frame once. All but the last are of equal length, and so is the last, which is moved
-        back to end with the recording (to a frame, so up to 20 ms shorter).
-
-    Examples
-    --------
-    >>> from vocalbio.encoders import TFWav2Vec2Model
-    >>> from vocalbio.encoders.inference import cut
-    >>> model = TFWav2Vec2Model({"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
-    ...     "intermediate_size": 8, "conv_dim": [8] * 7, "num_conv_pos_embeddings": 8,
-    ...     "num_conv_pos_embedding_groups": 1})
-    >>> [(piece.start / 16_000, piece.end / 16_000, piece.last - piece.first) for piece in cut(480_000, model)]
-    [(0.0, 20.0, 935), (10.0, 30.0, 564)]
-    """
-    chunk, hop = round(encoder.chunk_s * 16_000), encoder.frame_hop
-    if n_samples <= chunk:
-        return [Piece(0, n_samples, 0, encoder.frame_count(n_samples))]
-    n_frames = encoder.frame_count(chunk)
-    pieces: list[Piece] = []
-    done = 0
-    while True:
-        start = 0 if not done else (done - CONTEXT_FRAMES) * hop
-        if start + chunk >= n_samples:
-            start = -(-(n_samples - chunk) // hop) * hop
-            return [*pieces, Piece(start, n_samples, done - start // hop, encoder.frame_count(n_samples - start))]
-        pieces.append(Piece(start, start + chunk, done - start // hop, n_frames - CONTEXT_FRAMES))
-        done = start // hop + n_frames - CONTEXT_FRAMES
 
 
 class Inference:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocalbio.errors import ModelFileError, ParameterError, required_for
+from vocalbio.export.pieces import cut
 
 __all__ = ["FORMAT", "MEMBER", "SUFFIXES", "EncoderRunner", "ModelRunner"]
 
@@ -23,8 +24,6 @@ FORMAT = 1
 MEMBER = "vocalbio.json"
 """The description: a file in the zip at the end of a LiteRT model, an entry of an ONNX model's metadata."""
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
-CONTEXT_FRAMES = 64
-"""Dropped at inner edges of a long recording's pieces, as `vocalbio.encoders.inference` does."""
 
 
 class _Runner:
@@ -306,23 +305,22 @@ class EncoderRunner(_Runner):
         if self.metadata["normalize"]:  # over the whole recording, never by piece
             samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
         which = [self.metadata["layers"].index(layer) for layer in self.layers]
-        for start, end, first, last in self._cut(len(samples)):
-            states = self.run(samples[None, start:end])["states"][which, first:last]
+        for piece in cut(len(samples), self):
+            states = self.run(samples[None, piece.start : piece.end])["states"][which, piece.first : piece.last]
             yield states.mean(axis=0, keepdims=True) if self._average else states
 
-    def _cut(self, n_samples: int) -> Iterator[tuple[int, int, int, int]]:
-        """Samples of each piece and frames of it that are kept; see `vocalbio.encoders.inference.cut`."""
-        hop, chunk = self.metadata["frame_hop"], round(self.metadata["chunk_s"] * self.metadata["sampling_rate_hz"])
-        n_frames = self._frame_count(chunk)
-        done = start = 0
-        while start + chunk < n_samples:
-            yield start, start + chunk, done - start // hop, n_frames - CONTEXT_FRAMES
-            done = start // hop + n_frames - CONTEXT_FRAMES
-            start = (done - CONTEXT_FRAMES) * hop
-        start = min(start, max(0, -(-(n_samples - chunk) // hop) * hop))
-        yield start, n_samples, done - start // hop, self._frame_count(n_samples - start)
+    @property
+    def chunk_s(self) -> float:
+        """Longer recordings are cut into pieces of this length."""
+        return float(self.metadata["chunk_s"])
 
-    def _frame_count(self, n_samples: int) -> int:
+    @property
+    def frame_hop(self) -> int:
+        """Samples from one frame to the next."""
+        return int(self.metadata["frame_hop"])
+
+    def frame_count(self, n_samples: int) -> int:
+        """Frames of a recording of so many samples."""
         for size, stride in self.metadata["convolutions"]:
             n_samples = (n_samples - size) // stride + 1
         return n_samples

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vocalbio import __version__
 from vocalbio.conditions import DISCLAIMER
@@ -19,9 +19,14 @@ from vocalbio.errors import ParameterError, required_for
 from vocalbio.export.quantization import quantize_litert, quantize_onnx
 from vocalbio.export.runner import FORMAT, MEMBER, SUFFIXES
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["check_export", "write_export"]
 
 OPSET = 18
+LARGE = 100_000
+"""Bytes of a weight that does not go through tf2onnx."""
 QUANTIZATIONS = (None, "int8")
 
 
@@ -101,7 +106,7 @@ def write_export(
         **metadata,
     }
     text = json.dumps(described, allow_nan=False)
-    content = (_litert if format == "litert" else _onnx)(graph, quantize, text)
+    content = _litert(graph, quantize) if format == "litert" else _onnx(graph, quantize, text)
     path = Path(path)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
@@ -115,8 +120,8 @@ def write_export(
         raise ParameterError(f"cannot write to {path}: {error.strerror}; choose a folder that exists") from error
 
 
-def _litert(graph: Any, quantize: str | None, text: str) -> bytes:
-    import flatbuffers  # type: ignore[import-untyped]
+def _litert(graph: Any, quantize: str | None) -> bytes:
+    import flatbuffers
     import tensorflow as tf
     from ai_edge_litert import schema_py_generated as schema
 
@@ -150,15 +155,52 @@ def _onnx(graph: Any, quantize: str | None, text: str) -> bytes:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it does not know is told below
-    model, _ = tf2onnx.convert.from_function(graph, graph.input_signature, opset=OPSET)
+    definition, weights, names = _without_weights(graph)
+    model, _ = tf2onnx.convert.from_graph_def(
+        definition,
+        input_names=[f"{graph.input_signature[0].name}:0", *weights],
+        output_names=list(names),
+        tensors_to_rename={f"{graph.input_signature[0].name}:0": graph.input_signature[0].name, **names},
+        opset=OPSET,
+    )
     unknown = {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, OPSET, node.domain)}
     if unknown:
         raise _unsupported("ONNX", sorted(unknown))
+    for entry in [entry for entry in model.graph.input if entry.name in weights]:
+        model.graph.input.remove(entry)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weights[entry.name], entry.name))
     if quantize is not None:
         quantize_onnx(model)
     entry = model.metadata_props.add()
     entry.key, entry.value = MEMBER, text
     return bytes(model.SerializeToString())
+
+
+def _without_weights(graph: Any) -> tuple[Any, dict[str, NDArray[Any]], dict[str, str]]:
+    """
+    Take large weights out of a graph: carried through all of its steps, they cost tf2onnx forty times their size.
+
+    Returns
+    -------
+    definition, weights, names
+        The graph with inputs in their place, the weights by these inputs, and what its outputs are called.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = graph.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False, aggressive_inlining=True)
+    outputs = [tensor.name for tensor in frozen.outputs]
+    definition = frozen.graph.as_graph_def()
+    weights = {}
+    for node in definition.node:
+        if node.op == "Const" and node.ByteSize() > LARGE:
+            value = tf.make_ndarray(node.attr["value"].tensor)
+            weights[f"{node.name}:0"] = value
+            node.op = "Placeholder"
+            del node.attr["value"]
+            node.attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    return definition, weights, dict(zip(outputs, sorted(function.structured_outputs), strict=True))
 
 
 def _unsupported(format: str, operations: list[str]) -> ParameterError:

@@ -143,6 +143,8 @@ async def _told(request: Request, error: HTTPException) -> Response:
 async def _misused(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    if first["type"] == "missing":
+        return refused(Refusal(422, f"{place} is missing"))
     return refused(Refusal(422, f"{place} is {str(first.get('input'))[:100]!r}: {first['msg']}"))
 
 

@@ -39,6 +39,10 @@ WAITING_S = 10.0
 """So many seconds of sound may wait to be heard, and one frame more."""
 MOST_WAITING = 1000
 """And so many messages, for those that send few samples in each."""
+UNREAD_S = 10.0
+"""Whoever reads nothing for so long is told nothing more: the night, or the end of the service, does not wait."""
+LONGEST_TEXT = 10_000
+"""Characters of a text message: megabytes of JSON would hold up everybody while they are read."""
 PUSHED_S = 5.0
 """So much is heard at once at most: others want their turn."""
 LONGEST_LOSS_S = 3600.0
@@ -226,7 +230,7 @@ class Streams:
                 # without a word, or because a network went: it may come back. 1012: this service is stopping
                 return "lost" if message.get("code") in (None, 1005, 1006, 1011) else "gone"
             if message.get("bytes") is not None:
-                await night.hear(message["bytes"])
+                await night.hear(message["bytes"], socket)
                 continue
             asked = _object(message["text"] or "")
             if asked.get("type") == "finish":
@@ -238,10 +242,10 @@ class Streams:
             seconds = asked.get("seconds")
             if not _is_number(seconds) or not 0 <= seconds <= LONGEST_LOSS_S:
                 raise _Misuse(f"seconds lost are {seconds!r:.60}; expected 0 to {LONGEST_LOSS_S:g}", _INVALID)
-            await night.lose(float(seconds))
+            await night.lose(float(seconds), socket)
 
     async def _part(self, socket: WebSocket, night: _Night, ending: str) -> None:
-        if night.has_ended or night.socket not in (None, socket):  # another connection took it up
+        if night.has_ended or night.source is not socket:  # another connection took it up
             return
         if ending == "finish":
             night.end()
@@ -273,7 +277,8 @@ class _Night:
 
     def __init__(self, streams: Streams, socket: WebSocket, plan: dict[str, Any]) -> None:
         self.streams = streams
-        self.socket: WebSocket | None = socket
+        self.socket: WebSocket | None = socket  # who is told; None: nobody is there
+        self.source = socket  # whose sound is heard
         self.who = _who(socket)
         self.rate: float = plan["sampling_rate_hz"]
         self.person: str | None = plan["person"]
@@ -309,14 +314,17 @@ class _Night:
     # From the connection --------------------------------------------------------------------------
 
     def can_go_on(self, plan: dict[str, Any]) -> bool:
-        return not self.has_ended and plan["sampling_rate_hz"] == self.rate and plan["person"] == self.person
+        same = plan["sampling_rate_hz"] == self.rate and plan["person"] == self.person
+        return same and plan["save"] and not self.has_ended  # a night with a number is one that is saved
 
     async def take_up(self, socket: WebSocket) -> None:
         """Go on with another connection; the old one may be half dead and not know it."""
         old, self.socket = self.socket, None
+        self.source = socket  # what the old one still has on its way is not counted, and so comes again
         if self._timer is not None:
             self._timer.cancel()
         self._half = b""
+        await self._notify()
         if old is not None:
             await _close(old, _POLICY)
         await _say(socket, self._ready(resumed=True))
@@ -331,27 +339,32 @@ class _Night:
         """End unless the client comes back."""
         self._timer = asyncio.get_running_loop().call_later(seconds, self.end)
 
-    async def hear(self, content: bytes) -> None:
+    async def hear(self, content: bytes, source: WebSocket) -> None:
         """Take a frame; wait while too much waits already."""
+        if source is not self.source:
+            return
         content = self._half + content
         whole = len(content) // 4 * 4
         self._half = content[whole:]
         if whole:
-            await self._put(content[:whole], whole)
-            self.received += whole // 4
+            await self._put(content[:whole], whole, source)
 
-    async def lose(self, seconds: float) -> None:
-        await self._put(seconds, 0)
+    async def lose(self, seconds: float, source: WebSocket) -> None:
+        await self._put(seconds, 0, source)
 
-    async def _put(self, item: bytes | float, size: int) -> None:
+    async def _put(self, item: bytes | float, size: int, source: WebSocket) -> None:
+        def is_over() -> bool:
+            return self.has_ended or source is not self.source
+
         async with self._changed:
             most = 4 * WAITING_S * self.rate
             await self._changed.wait_for(
-                lambda: (self._n_waiting < most and len(self._waiting) < MOST_WAITING) or self.has_ended
+                lambda: (self._n_waiting < most and len(self._waiting) < MOST_WAITING) or is_over()
             )
-            if not self.has_ended:
+            if not is_over():
                 self._waiting.append(item)
                 self._n_waiting += size
+                self.received += size // 4
                 self._changed.notify_all()
 
     def end(self) -> None:
@@ -588,6 +601,8 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _object(text: str) -> dict[str, Any]:
+    if len(text) > LONGEST_TEXT:
+        raise _Misuse(f"a text message has {len(text)} characters; expected {LONGEST_TEXT} at most", _INVALID)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -605,8 +620,9 @@ def _who(socket: WebSocket) -> str:
 async def _say(socket: WebSocket, message: dict[str, Any]) -> bool:
     """Whether it could be sent."""
     try:
-        await socket.send_text(json.dumps(message, allow_nan=False))
-    except (WebSocketDisconnect, RuntimeError, OSError):  # closed meanwhile: reading will find out
+        async with asyncio.timeout(UNREAD_S):
+            await socket.send_text(json.dumps(message, allow_nan=False))
+    except (WebSocketDisconnect, RuntimeError, OSError):  # not read, or closed meanwhile: reading will find out
         return False
     return True
 
@@ -618,7 +634,8 @@ async def _refuse(socket: WebSocket, misuse: _Misuse) -> None:
 
 async def _close(socket: WebSocket, code: int) -> None:
     with suppress(WebSocketDisconnect, RuntimeError, OSError):
-        await socket.close(code)
+        async with asyncio.timeout(UNREAD_S):
+            await socket.close(code)
 
 
 def _warning(words: str) -> dict[str, Any]:

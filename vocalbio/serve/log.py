@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["EXPORT_FORMATS", "PERSON", "LogError", "NotInLogError", "RecordingLog", "checked_person"]
+__all__ = ["EXPORT_FORMATS", "PERSON", "LogError", "NotInLogError", "RecordingLog", "checked_person", "plain"]
 
 EXPORT_FORMATS = ("json", "csv", "zip")
 _APPLICATION_ID = 0x766F6362  # "vocb" in the header of the file
@@ -488,12 +488,14 @@ class RecordingLog:
         -------
         pandas.DataFrame
             One row a recording, index ``date`` (UTC), oldest first: ``score`` (NaN where it could not be used) and
-            the numbers of its quality as ``quality__…``.
+            the numbers of its quality as ``quality__…``. The date of a night is that of its beginning where it is
+            known, and of a memo that of its answer.
         """
         import pandas as pd
 
         rows = self._all(
-            "SELECT created_at, score, quality FROM recordings WHERE person = ? AND condition = ? ORDER BY created_at",
+            "SELECT coalesce(n.started_at, r.created_at), r.score, r.quality FROM recordings r "
+            "LEFT JOIN nights n ON n.recording_id = r.id WHERE r.person = ? AND r.condition = ? ORDER BY r.created_at",
             person,
             condition,
         )
@@ -505,9 +507,11 @@ class RecordingLog:
                 if isinstance(value, (int, float))
             }
             records.append({"score": math.nan if row[1] is None else row[1], **quality})
-        dates = pd.DatetimeIndex([datetime.fromisoformat(row[0]) for row in rows], name="date", tz=UTC)
+        # a time without a zone, of a file's name, is of this place
+        times = [datetime.fromisoformat(row[0]).astimezone(UTC) for row in rows]
+        dates = pd.DatetimeIndex(times, name="date", tz=UTC)
         table = pd.DataFrame.from_records(records, index=dates)
-        return table if records else pd.DataFrame({"score": np.empty(0)}, index=dates)
+        return table.sort_index(kind="stable") if records else pd.DataFrame({"score": np.empty(0)}, index=dates)
 
     # Nights ---------------------------------------------------------------------------------------
 
@@ -812,11 +816,12 @@ class RecordingLog:
             archive.writestr("events.csv", _csv(self._all("SELECT * FROM events ORDER BY recording_id, start_s")))
             archive.writestr("audit.csv", _csv(self._all("SELECT at, who, action, what FROM audit ORDER BY id")))
             archive.writestr("log.json", self._json_export())
-            for number, name, svg in self._all("SELECT recording_id, name, svg FROM pictures"):
-                archive.writestr(f"pictures/{number}/{name}.svg", svg)
-            for number, page in self._all("SELECT id, page FROM recordings WHERE page IS NOT NULL"):
-                archive.writestr(f"reports/{number}.html", page)
-            for (number,) in self._all("SELECT recording_id FROM audio"):  # one at a time: they may be long
+            # one at a time: together they may be more than the memory holds
+            for number, name in self._all("SELECT recording_id, name FROM pictures"):
+                archive.writestr(f"pictures/{number}/{name}.svg", self.picture(number, name))
+            for (number,) in self._all("SELECT id FROM recordings WHERE page IS NOT NULL"):
+                archive.writestr(f"reports/{number}.html", self.page(number) or "")
+            for (number,) in self._all("SELECT recording_id FROM audio"):
                 content, media_type = self.audio(number)
                 suffix = re.sub(r"\W", "", media_type.partition("/")[2].removeprefix("x-")) or "bin"
                 archive.writestr(f"audio/{number}.{suffix}", content, zipfile.ZIP_STORED)
@@ -985,15 +990,33 @@ def _finite(value: float | None) -> float | None:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(_plain(value), allow_nan=False)
+    return None if value is None else json.dumps(plain(value), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
+def plain(value: Any) -> Any:
+    """
+    Turn a value into what JSON knows: no NaN, no infinity, no types of NumPy.
+
+    Parameters
+    ----------
+    value : object
+        Of mappings, lists, tuples, numbers, texts and None.
+
+    Returns
+    -------
+    object
+        None for what is not finite.
+
+    Examples
+    --------
+    >>> from vocalbio.serve.log import plain
+    >>> plain({"snr_db": float("inf"), "tags": (1, "a")})
+    {'snr_db': None, 'tags': [1, 'a']}
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

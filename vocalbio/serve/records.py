@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tempfile
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from vocalbio.serve.log import PERSON, NotInLogError, RecordingLog, checked_person
 from vocalbio.serve.models import errors
+from vocalbio.serve.worker import svg_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from vocalbio.longitudinal import Track
 
@@ -278,8 +277,9 @@ def follow(scores: pd.DataFrame, name: str, condition: str) -> Track:
         raise NotInLogError(
             f"none of the {len(scores)} {condition} recordings of {name!r} has a score: they could not be used"
         )
-    local = datetime.now().astimezone().tzinfo  # a day is the day of the person, not that of Greenwich
-    dates = pd.DatetimeIndex(scores.index).tz_convert(local).tz_localize(None)
+    # a day is the day of the person, not that of Greenwich; each by the summer or winter time that it had
+    local = [date.astimezone().replace(tzinfo=None) for date in pd.DatetimeIndex(scores.index).to_pydatetime()]
+    dates = pd.DatetimeIndex(local)
     n_days = dates[scores["score"].notna()].normalize().nunique()
     baseline = min(max(n_days - 1, LEAST_BASELINE_DAYS), BASELINE_DAYS)
     return track(scores.reset_index(drop=True), "score", dates=dates, baseline=baseline)
@@ -300,7 +300,7 @@ def draw_track(scores: pd.DataFrame, name: str, condition: str) -> str:
         SVG.
     """
     label = {"stress": "Stress score", "depression": "P(High Risk)", "apnea": "Events an hour"}[condition]
-    return _svg(follow(scores, name, condition).plot(title=name, y_label=label))
+    return svg_of(follow(scores, name, condition).plot(title=name, y_label=label))
 
 
 def draw_night(report: dict[str, Any]) -> str:
@@ -317,7 +317,7 @@ def draw_night(report: dict[str, Any]) -> str:
     str
         SVG.
     """
-    return _svg(_night(report).plot())
+    return svg_of(_night(report).plot())
 
 
 def write_night(report: dict[str, Any]) -> str:
@@ -365,12 +365,6 @@ def _night(report: dict[str, Any]) -> Any:
     from vocalbio.stream import NightReport
 
     return NightReport.from_json(json.dumps(report))
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
 
 
 async def _apart(request: Request, job: Any, *arguments: Any) -> Any:

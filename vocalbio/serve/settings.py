@@ -143,7 +143,8 @@ class Settings:
                 raise ParameterError(f"{name} is {getattr(self, name)}; expected {least} or more")
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+            exact = f"{parts.scheme}://{parts.netloc}" == origin
+            if parts.scheme not in ("http", "https") or not parts.netloc or not exact:
                 raise ParameterError(
                     f"allowed_origins holds {origin!r}; expected scheme, host and port alone: 'https://voice.example.org'"
                 )

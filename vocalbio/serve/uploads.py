@@ -181,8 +181,14 @@ class Uploads:
             await asyncio.to_thread(shutil.rmtree, folder, True)
 
     async def _take(self, request: Request, folder: Path) -> Upload:
+        from python_multipart.multipart import parse_options_header
         from starlette.datastructures import UploadFile
 
+        kind, options = parse_options_header(request.headers.get("content-type"))
+        if kind != b"multipart/form-data":
+            raise Refusal(400, "No file uploaded")
+        if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"us-ascii"):
+            raise Refusal(400, "the form is not in UTF-8; send it in UTF-8, without a charset in its Content-Type")
         try:
             async with asyncio.timeout(self.timeout_s), request.form(max_files=1, max_fields=MOST_FIELDS) as form:
                 file = form.get("file")

@@ -18,6 +18,7 @@ import numpy as np
 
 from vocalbio.audio import Recording, stream_audio
 from vocalbio.errors import AudioError, ParameterError, VocalbioError
+from vocalbio.serve.log import plain
 from vocalbio.serve.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
 
     from vocalbio.risk import Answer, Explanation
 
-__all__ = ["FAMILIES", "SHIPPED", "Question", "answer_memo", "answer_night", "conditions_of", "measure", "prepare"]
+__all__ = [
+    "FAMILIES",
+    "SHIPPED",
+    "Question",
+    "answer_memo",
+    "answer_night",
+    "conditions_of",
+    "measure",
+    "prepare",
+    "svg_of",
+]
 
 FAMILIES = ("prosody", "voice", "spectral")
 """That can be asked for: those that need nothing from elsewhere."""
@@ -181,7 +192,7 @@ def answer_memo(condition: str, question: Question) -> dict[str, Any]:
     explanation: Explanation | None = None
     if question.explain and answer.label != "indeterminate":
         explanation = model.explain(table)
-    return _plain({
+    return plain({
         "answer": answer.to_dict(),
         "quality": measure_quality(recording),
         "explanation": None if explanation is None else explanation.to_dict() | {"text": explanation.text},
@@ -226,9 +237,9 @@ def answer_night(question: Question) -> dict[str, Any]:
     with _refusing(question):
         report = screen_night(LimitedNight(question.path), model=_model("apnea"), progress=False)
     overview = report.plot() if question.draw and len(report.evidence) else None
-    return _plain({
+    return plain({
         "night": report.to_dict(),
-        "pictures": {} if overview is None else {"night": _svg(overview)},
+        "pictures": {} if overview is None else {"night": svg_of(overview)},
         "page": night_page(report, overview=overview) if question.draw else None,
     })  # fmt: skip
 
@@ -259,7 +270,7 @@ def measure(families: tuple[str, ...], question: Question) -> dict[str, Any]:
     table = extract_features(recording, families)
     row = {str(name): value for name, value in table.iloc[0].items()}
     quality = {name.removeprefix("quality__"): row.pop(name) for name in list(row) if name.startswith("quality__")}
-    return _plain({
+    return plain({
         "features": row,
         "quality": quality,
         "errors": errors(table, partial=True)[["stage", "reason"]].to_dict("records"),
@@ -339,21 +350,21 @@ def _memo_pictures(recording: Recording, answer: Answer, explanation: Explanatio
             drawn["markers"] = explanation.plot_panel(title="Markers among the cohort")
         if explanation.segments is not None:
             drawn["segments"] = explanation.plot_segments(recording, title="When the evidence was heard")
-    return {name: _svg(figure) for name, figure in drawn.items()}
+    return {name: svg_of(figure) for name, figure in drawn.items()}
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """
+    Write a figure as SVG, without the time at which it was drawn.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    str
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """NaN and infinity as None, numbers and texts as JSON knows them."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
