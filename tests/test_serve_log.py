@@ -249,6 +249,20 @@ def test_an_encrypted_log_opens_with_its_key_alone(tmp_path, key):
     assert RecordingLog(path, key).people()[0]["name"] == "VerySecretName"
 
 
+@pytest.mark.parametrize(("first", "told"), [("tensorflow", "encrypted"), ("tensorflow, sqlcipher3.dbapi2", "refused")])
+def test_a_log_with_a_key_is_encrypted_or_refused_whatever_was_loaded_before(tmp_path, first, told):
+    """TensorFlow lends its own SQLite, which takes a key and encrypts nothing, to libraries loaded after it."""
+    script = (
+        f"import {first}\nfrom vocalbio.serve.log import LogError, RecordingLog\n"
+        "try:\n    log = RecordingLog('log.sqlite', 'a pass phrase')\n"
+        "except LogError as error:\n    print('refused:', error)\n"
+        "else:\n    log.add_recording(condition='stress', person='VerySecretName')\n    print('encrypted')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(told)
+    assert not any(b"Secret" in file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_a_key_for_a_plain_log_an_empty_key_and_a_missing_package_are_told(tmp_path, monkeypatch):
     path = tmp_path / "log.sqlite"
     RecordingLog(path).close()

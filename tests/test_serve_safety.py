@@ -532,7 +532,7 @@ def test_tls_for_phones_nearby(tmp_path):
     with serving(tmp_path / "tmp", *options) as served:
         assert served.url.startswith("https://")
         trusting = ssl.create_default_context(cafile=str(certificate))
-        told = httpx.get(f"{served.opened}", verify=trusting)
+        told = httpx.get(f"{served.url}/?token={TOKEN}", verify=trusting)
         assert told.status_code == 303
         assert "Secure" in told.headers["set-cookie"]
 

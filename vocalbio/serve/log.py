@@ -9,6 +9,7 @@ import math
 import os
 import re
 import sqlite3
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,10 +166,7 @@ class RecordingLog:
         if key is not None:
             if not key:
                 raise ParameterError("key is empty; expected a pass phrase, or None for a log that is not encrypted")
-            with required_for("an encrypted log", "vocalbio[serve]"):
-                from sqlcipher3 import dbapi2
-
-                self._database = dbapi2
+            self._database = _load_sqlcipher()
         if self.path != ":memory:":
             _make(Path(self.path))
             _check_kind_of_file(Path(self.path), encrypted=key is not None)
@@ -190,6 +188,11 @@ class RecordingLog:
         if key is not None:
             run("PRAGMA cipher_log_level = NONE")  # a wrong key is told below
             run("PRAGMA key = '{}'".format(key.replace("'", "''")))  # a pragma takes no parameters
+            if run("PRAGMA cipher_version").fetchone() is None:  # plain SQLite takes a key without a word
+                raise LogError(
+                    f"the log {self.path} cannot be encrypted: another library's SQLite has taken the place of "
+                    "SQLCipher's in this process; open the log before TensorFlow is imported"
+                )
         try:
             run("PRAGMA locking_mode = EXCLUSIVE")
             version = run("PRAGMA user_version").fetchone()[0]
@@ -926,6 +929,25 @@ def checked_person(name: str) -> str:
             "begins with a letter or a digit"
         )
     return stripped
+
+
+def _load_sqlcipher() -> Any:
+    """
+    Load SQLCipher with its own SQLite.
+
+    TensorFlow offers its SQLite, which knows no encryption, to every library that is loaded after it, under the same
+    names. RTLD_DEEPBIND gives SQLCipher its own.
+    """
+    with required_for("an encrypted log", "vocalbio[serve]"):
+        flags = sys.getdlopenflags() if hasattr(sys, "getdlopenflags") else 0
+        try:
+            if hasattr(os, "RTLD_DEEPBIND"):
+                sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+            from sqlcipher3 import dbapi2
+        finally:
+            if flags:
+                sys.setdlopenflags(flags)
+    return dbapi2
 
 
 def _make(path: Path) -> None:
