@@ -224,9 +224,9 @@ def test_models_of_tables_answer_alike_gaps_and_all(network, preset, rng, tmp_pa
             ("small", "bilstm", "attention"),
             ("night", "bilstm", None),
             ("published", "bilstm", "max"),
-            ("published", "tcn", None),
-            ("published", "transformer", "last"),
-            ("published", "cnn", None),
+            ("small", "tcn", None),
+            ("small", "transformer", "last"),
+            ("small", "cnn", None),
         ],
     ),
 )
