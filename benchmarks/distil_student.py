@@ -1,11 +1,13 @@
 """
 Distil a compact wav2vec 2.0 encoder from Whisper's: prepare the material, train, write a checkpoint.
 
-    python benchmarks/distil_student.py prepare --teacher MODELS/whisper-base-encoder
-    python benchmarks/distil_student.py train base --hours 0.3                # synthetic voices only
-    python benchmarks/distil_student.py train A --start base --hours 0.6     # has never heard half B
-    python benchmarks/distil_student.py train B --start base --hours 0.6
-    python benchmarks/distil_student.py train all --start base --hours 2
+    python benchmarks/distil_student.py prepare --wider --teacher MODELS/whisper-base-encoder
+    python benchmarks/distil_student.py train A                  # 2,400 steps; has never heard half B
+    python benchmarks/distil_student.py train B
+    python benchmarks/distil_student.py train A-2 --start A --wider --rate 5e-4
+    python benchmarks/distil_student.py train B-2 --start B --wider --rate 5e-4
+    python benchmarks/distil_student.py train all-2 --start A --wider --rate 5e-4 --steps 3000
+    python benchmarks/distil_student.py ship all-2               # into the package, in float16
 
 The student sees raw audio with noise, reverberation and missing bands; its targets come from the clean audio: states of
 several of the teacher's layers, frame by frame, their mean over the piece (what an embedding is), openSMILE's low-level
@@ -36,14 +38,19 @@ import pandas as pd
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+SHIPPED = Path(__file__).parents[1] / "vocalbio/encoders/shipped/compact"
 RATE = 16_000
 FRAME = 320
 LAYERS = (2, 4)
 N_MELS = 80
 HALF_A = {*(f"A{n:02d}" for n in range(1, 9)), "EB0", "WR0"}
 """Four women and four men of RAVDESS, one of each of nEMO; half B are the others."""
+HALVES = ("A", "B", "all")
 SPEEDS = (0.88, 1.14)
-SHARES = {"ravdess": 0.5, "nemo": 0.35, "synthetic": 0.15}
+SHARES = {"ravdess": 0.4, "nemo": 0.28, "synthetic": 0.12, "sounds": 0.2}
+MADE = {"synthetic": 900, "sounds": 900}
+"""Corpora that are made, and of how many clips."""
+SOUNDS = ("snore", "inhale", "exhale", "cough", "alarm", "steps", "rustle", "handling", "fan", "tones", "noise")
 PIECES = ((1.6, 30), (2.4, 20), (4.0, 12))  # seconds and pieces a step: 48 s of sound each
 VOICES = ("en", "en-us", "pl", "de", "fr-fr", "es", "it", "pt", "nl", "sv", "cs", "ru", "tr", "hu", "fi", "el")
 VARIANTS = ("", *(f"+m{n}" for n in range(1, 8)), *(f"+f{n}" for n in range(1, 6)), "+croak", "+whisper")
@@ -76,12 +83,18 @@ STUDENT_LAYERS = (3, 6)
 # ---------------------------------------------------------------- material
 
 
+def material(wider: bool) -> list[tuple[str, float]]:
+    """Corpora and speeds that are trained on."""
+    plain = [(corpus, 1.0) for corpus in SHARES if wider or corpus != "sounds"]
+    return plain + [(corpus, speed) for speed in SPEEDS for corpus in ("ravdess", "nemo")] * wider
+
+
 def recordings(corpus: str, data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Speaker and samples of every clip of a corpus."""
     import vocalbio as vb
 
-    if corpus == "synthetic":
-        yield from synthetic_voices(900)
+    if corpus in MADE:
+        yield from {"synthetic": synthetic_voices, "sounds": made_sounds}[corpus](MADE[corpus])
         return
     table = pd.read_csv(data / corpus / "manifest.csv")
     for row in table.itertuples():
@@ -109,6 +122,47 @@ def synthetic_voices(n: int) -> Iterator[tuple[str, np.ndarray]]:
         ).stdout  # fmt: skip
         samples, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
         yield f"synthetic{number}", soxr.resample(samples, rate, RATE).astype("float32")
+
+
+def made_sounds(n: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Snores, breaths, coughs, alarms, steps and the like, by formulas: one to three kinds, again and again."""
+    for number in range(n):
+        rng = np.random.default_rng([2, number])
+        length = int(rng.uniform(2.0, 6.0) * RATE)
+        samples = np.zeros(length)
+        for kind in rng.choice(SOUNDS, rng.integers(1, 4), replace=False):
+            start, gap = int(rng.uniform(0, 0.5) * RATE), rng.uniform(0.0, 1.5) * RATE
+            sound, gain = made_sound(str(kind), rng), 10 ** rng.uniform(-1.0, 0.0)
+            while start < length:
+                part = sound[: length - start]
+                samples[start : start + len(part)] += gain * rng.uniform(0.5, 1.0) * part
+                start += len(sound) + int(gap * rng.uniform(0.7, 1.3))
+        yield f"sound{number}", samples.astype("float32")
+
+
+def made_sound(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """One sound, faster or slower than its formula has it; at most 1."""
+    import soxr
+
+    from vocalbio.datasets.nights import _synthetic
+
+    times = np.arange(int(rng.uniform(0.2, 4.0) * RATE)) / RATE
+    swell = np.abs(np.sin(np.pi * rng.uniform(0.2, 6.0) * times + rng.uniform(0, 3))) ** rng.uniform(0.0, 3.0)
+    if kind == "tones":  # harmonic, gliding: cries, music, engines
+        f0 = np.exp(rng.uniform(np.log(40), np.log(1200))) * 2 ** (
+            rng.uniform(0, 0.5) * np.sin(rng.uniform(0, 12) * times)
+        )
+        phase, fall = 2 * np.pi * np.cumsum(f0) / RATE, rng.uniform(0.5, 2.0)
+        made = swell * sum(np.sin(k * phase) / k**fall for k in range(1, int(rng.integers(2, 30))))
+    elif kind == "noise":  # rain, wind, water, doors
+        spectrum = np.fft.rfft(rng.standard_normal(len(times)))
+        hertz = np.fft.rfftfreq(len(times), 1 / RATE)
+        shape = np.interp(np.log(hertz + 20), np.linspace(3, 9, 12), rng.uniform(-40, 0, 12))
+        made = swell * np.fft.irfft(spectrum * 10 ** (shape / 20), len(times))
+        made *= np.exp(-times / rng.choice([0.05, 0.3, 100.0]))
+    else:
+        made = soxr.resample(_synthetic(kind, rng), RATE * rng.uniform(0.7, 1.4), RATE)
+    return made / (np.abs(made).max() + 1e-9)
 
 
 def prepare(corpus: str, speed: float, data: Path, teacher: Path, work: Path) -> None:
@@ -193,7 +247,9 @@ class Material:
 
     def of(self, half: str, corpus: str) -> Material:
         """Clips of one half's speakers."""
-        if half == "all" or corpus == "synthetic":
+        if half not in HALVES:
+            raise SystemExit(f"half is {half!r}; expected one of {', '.join(HALVES)}")
+        if half == "all" or corpus in MADE:
             return self
         heard = self.index.speaker.isin(HALF_A) == (half == "A")
         return Material(self.index[heard], self.samples, self.states, self.signal)
@@ -301,8 +357,10 @@ class Scales:
             self.directions.append((vectors[:, keep] / scale).astype("float32"))
 
 
-def train(name: str, start: str | None, hours: float, steps: int, work: Path, data: Path, rate: float) -> None:
-    """Train for so many hours or steps, whichever ends first; the schedule follows the one that will."""
+def train(
+    name: str, start: str | None, steps: int, work: Path, data: Path, rate: float, without: list[str], wider: bool
+) -> None:
+    """Train for so many steps, from fresh weights or those of another run."""
     import keras
     import tensorflow as tf
     from transformers import Wav2Vec2Config
@@ -313,11 +371,13 @@ def train(name: str, start: str | None, hours: float, steps: int, work: Path, da
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     half = name.split("-")[0]
+    if start and half not in ("all", start.split("-")[0]):
+        raise SystemExit(f"{name} cannot start from {start}: it would have heard the other half")
+    recipe = {"start": start, "steps": steps, "rate": rate, "without": without, "wider": wider}
     parts = []
     for corpus, share in SHARES.items():
-        folders = sorted(path.parent for path in (work / "material").glob(f"{corpus}@*/index.csv"))
-        if corpus == "synthetic" or half != "base":
-            parts += [(Material.open(found).of(half, corpus), share / len(folders)) for found in folders]
+        folders = [work / "material" / f"{name}@{speed}" for name, speed in material(wider) if name == corpus]
+        parts += [(Material.open(found).of(half, corpus), share / len(folders)) for found in folders]
     scales = Scales([part for part, _ in parts])
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -347,6 +407,7 @@ def train(name: str, start: str | None, hours: float, steps: int, work: Path, da
                 variable.assign(held[f"v{number}"])
 
     weights = (0.5, 1.0)
+    share = {name: 0.0 if name in without else 0.5 for name in ("angle", "mean", "signal")}
 
     @tf.function(reduce_retracing=True)
     def learn(audio: Any, lengths: Any, states: Any, signal: Any) -> Any:
@@ -374,7 +435,9 @@ def train(name: str, start: str | None, hours: float, steps: int, work: Path, da
             heard = heads[-1](tf.cast(found[-1], tf.float32))
             seen = tf.cast(known, tf.float32) * real
             close = tf.reduce_sum(tf.abs(heard - near) * seen) / tf.reduce_sum(seen)
-            total = 0.5 * close + sum(w * (d + 0.5 * a + 0.5 * m) for w, (d, a, m) in zip(weights, losses, strict=True))
+            total = share["signal"] * close
+            for weight, (d, a, m) in zip(weights, losses, strict=True):
+                total += weight * (d + share["angle"] * a + share["mean"] * m)
         optimizer.apply(tape.gradient(total, variables), variables)
         return tf.stack([total, *losses[1], losses[0][0], close])
 
@@ -384,20 +447,25 @@ def train(name: str, start: str | None, hours: float, steps: int, work: Path, da
         os.replace(folder / "part.npz", checkpoint)
         student.save_pretrained(folder / "student")
 
-    queue: Queue[tuple[np.ndarray, ...]] = Queue(4)
+    queue: Queue[tuple[np.ndarray, ...] | Exception] = Queue(4)
     pieces = Pieces(parts, load_noises(data), seed=step)
 
     def feed() -> None:
-        while True:
-            queue.put(pieces.batch())
+        try:
+            while True:
+                queue.put(pieces.batch())
+        except Exception as error:  # whoever waits for pieces raises it
+            queue.put(error)
 
     Thread(target=feed, daemon=True).start()
     shown, last = [], time.monotonic()
-    while spent < hours * 3600 and step < steps:
-        done = max(step / steps, spent / (hours * 3600))
-        falling = 0.5 * (1 + np.cos(np.pi * min(1.0, done)))
+    while step < steps:
+        falling = 0.5 * (1 + np.cos(np.pi * step / steps))
         optimizer.learning_rate.assign(rate * min(1.0, (step + 1) / 150) * falling + 1e-6)
-        shown.append(learn(*map(tf.constant, queue.get())).numpy())
+        batch = queue.get()
+        if isinstance(batch, Exception):
+            raise batch
+        shown.append(learn(*map(tf.constant, batch)).numpy())
         step += 1
         now = time.monotonic()
         spent += min(now - last, 20.0)  # a pause does not count
@@ -411,24 +479,64 @@ def train(name: str, start: str | None, hours: float, steps: int, work: Path, da
         if step % 250 == 0:
             keep()
     keep()
-    (folder / "done.json").write_text(json.dumps({"steps": step, "hours": spent / 3600, "gpu": gpu}))
+    (folder / "done.json").write_text(json.dumps({**recipe, "hours": spent / 3600, "gpu": gpu}))
+
+
+def finished(work: Path, suffix: str = "") -> dict[str, Path]:
+    """The students of both halves, made to the end and in the same way."""
+    folders = {half: work / f"{half}{suffix}" for half in "AB"}
+    recipes = []
+    for folder in folders.values():
+        if not (folder / "done.json").exists():
+            raise SystemExit(f"{folder} is not there, or not trained to the end")
+        recipe = json.loads((folder / "done.json").read_text())
+        recipes.append({key: recipe[key] for key in ("steps", "rate", "without", "wider")})
+    if recipes[0] != recipes[1]:
+        raise SystemExit(f"the students were not made in the same way: {recipes[0]} and {recipes[1]}")
+    return {half: folder / "student" for half, folder in folders.items()}
+
+
+def ship(name: str, work: Path) -> None:
+    """Put a student into the package, in float16; its card lies there already."""
+    from safetensors.numpy import load_file, save_file
+
+    source = work / name / "student"
+    if name.split("-")[0] != "all" or not (work / name / "done.json").exists():
+        raise SystemExit(f"{name} is not a student of everybody that was trained to the end")
+    tensors = load_file(source / "model.safetensors")
+    SHIPPED.mkdir(parents=True, exist_ok=True)
+    for file in ("config.json", "preprocessor_config.json"):
+        content = json.loads((source / file).read_text())
+        if file == "config.json":
+            content["dtype"] = "float32"  # what to compute in: else transformers 5 takes the type of the file
+        (SHIPPED / file).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    halved = {name: values.astype(np.float16) for name, values in sorted(tensors.items())}
+    save_file(halved, SHIPPED / "model.safetensors", metadata={"format": "pt"})
+    (SHIPPED / "model.safetensors").chmod(0o644)
+    n = sum(values.size for values in halved.values())
+    print(f"{n:,} parameters, {(SHIPPED / 'model.safetensors').stat().st_size / 1e6:.2f} MB in {SHIPPED}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["prepare", "train"])
-    parser.add_argument("name", nargs="?", default="base", help="base, A, B or all, perhaps with a suffix: A-wide")
+    parser.add_argument("what", choices=["prepare", "train", "ship"])
+    parser.add_argument("name", nargs="?", default="all", help="A, B or all, perhaps with a suffix: A-wide")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("VOCALBIO_DATA", "../shared/data")))
     parser.add_argument("--teacher", type=Path, default=Path("../shared/models/whisper-base-encoder"))
     parser.add_argument("--work", type=Path, default=Path("benchmarks/results/student.work"))
     parser.add_argument("--start", help="name of the run whose weights this one starts from")
-    parser.add_argument("--hours", type=float, default=1.0)
-    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--rate", type=float, default=8e-4)
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=["angle", "mean", "signal"],
+        help="losses to leave out: to see what they are worth",
+    )  # fmt: skip
+    parser.add_argument("--wider", action="store_true", help="clips at other speeds and made sounds too")
     given = parser.parse_args()
     if given.what == "prepare":
-        plain = [(corpus, 1.0) for corpus in SHARES]
-        for corpus, speed in [*plain, *((corpus, speed) for speed in SPEEDS for corpus in ("ravdess", "nemo"))]:
+        for corpus, speed in material(given.wider):
             prepare(corpus, speed, given.data, given.teacher, given.work)
+    elif given.what == "ship":
+        ship(given.name, given.work)
     else:
-        train(given.name, given.start, given.hours, given.steps, given.work, given.data, given.rate)
+        train(given.name, given.start, given.steps, given.work, given.data, given.rate, given.without, given.wider)

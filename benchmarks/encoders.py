@@ -4,8 +4,9 @@ Encoders against PyTorch and the retired TensorFlow class of transformers: the s
     VOCALBIO_DATA=DATA python benchmarks/encoders.py [--rounds 7]
 
 wav2vec 2.0 base (random weights: speed does not depend on them), float32, 10 s clips one by one and 4 s clips by
-eights; Whisper base, 10 s clips. Limit: at least 0.9 of PyTorch's throughput on the 10 s clips. The first call, with
-whatever it compiles, is shown apart. benchmarks/peers.py tells how to make the environments of the peers. With
+eights; Whisper base, 10 s clips. Limit: at least 0.9 of PyTorch's throughput on the 10 s clips. Then the compact
+encoder of the wheel in turns with base, limit: a fifth of its time (--compact measures that alone). The first call,
+with whatever it compiles, is shown apart. benchmarks/peers.py tells how to make the environments of the peers. With
 DATA/../models/whisper-base-encoder at hand, the states of clips without padding are compared with those of padded 30 s.
 """
 
@@ -31,6 +32,7 @@ SYSTEMS = [
     ("transformers 4 TF, eager", "retired"),
 ]
 TASKS = [("wav2vec2-base", 10, 1), ("wav2vec2-base", 4, 8), ("whisper-base", 10, 1)]
+COMPACT = Path(__file__).parents[1] / "vocalbio" / "encoders" / "shipped" / "compact"
 
 
 def peer(name: str, folder: str) -> None:
@@ -48,7 +50,7 @@ def peer(name: str, folder: str) -> None:
             if encoder.startswith("whisper"):
                 loaded = WhisperEncoder(WhisperConfig(**WHISPER)).eval()
             else:
-                loaded = Wav2Vec2Model.from_pretrained(folder).eval()
+                loaded = Wav2Vec2Model.from_pretrained(COMPACT if encoder == "compact" else folder).eval()
 
             def run(x):
                 if encoder.startswith("whisper"):  # 30 s of spectrogram, whatever the clip: it takes nothing else
@@ -67,9 +69,10 @@ def peer(name: str, folder: str) -> None:
 
             from vocalbio.encoders import TFWav2Vec2Model, TFWhisperEncoder
 
-            own = (
-                TFWhisperEncoder(WHISPER) if encoder.startswith("whisper") else TFWav2Vec2Model.from_pretrained(folder)
-            )
+            if encoder.startswith("whisper"):
+                own = TFWhisperEncoder(WHISPER)
+            else:
+                own = TFWav2Vec2Model.from_pretrained("compact" if encoder == "compact" else folder)
 
             def last(x, n=None):
                 return own.states(x, n, [own.n_layers])[0][0]
@@ -94,6 +97,30 @@ def peer(name: str, folder: str) -> None:
         return {"mean": float(np.abs(model(encoder)(x)).mean())}
 
     serve(work)
+
+
+def compare_compact(folder: str, rounds: int) -> None:
+    """How long the compact encoder takes beside base."""
+    print(f"\n## compact beside wav2vec2-base, float32, {os.cpu_count()} cores, {rounds} rounds\n")
+    print("| system | clips | base, RTF | compact, RTF | compact to base, time |\n|---|---|---|---|---|")
+    for name, environment in SYSTEMS[:2]:
+        if not available(environment):
+            continue
+        one = Peer(__file__, name, environment, folder)
+        for seconds, batch in ((10, 1), (4, 8)):
+            tasks = [
+                {"encoder": encoder, "seconds": seconds, "batch": batch} for encoder in ("wav2vec2-base", "compact")
+            ]
+            for task in tasks:
+                one.ask(**task)
+            times = np.array([[one.ask(**task)["seconds"] for task in tasks] for _ in range(rounds)])
+            share, (base, compact) = times[:, 1] / times[:, 0], np.median(times, axis=0) / (seconds * batch)
+            print(
+                f"| {name} | {batch} x {seconds} s | {base:.4f} | {compact:.4f} | "
+                f"{median(share):.3f} [{min(share):.3f}, {max(share):.3f}] |",
+                flush=True,
+            )
+        one.close()
 
 
 def compare_windows(data: Path) -> None:
@@ -132,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("VOCALBIO_DATA", "../shared/data"))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--compact", action="store_true", help="only that of the compact encoder")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -141,6 +169,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         TFWav2Vec2Model({}).save_pretrained(folder)
+        compare_compact(folder, given.rounds)
+        if given.compact:
+            return None
         found = [(name, environment) for name, environment in SYSTEMS if available(environment)]
         for encoder, seconds, batch in TASKS:
             task = {"encoder": encoder, "seconds": seconds, "batch": batch}

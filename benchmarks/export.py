@@ -3,11 +3,12 @@ Exported encoders against Keras and PyTorch: size, time, and how far the states 
 
     VOCALBIO_DATA=DATA python benchmarks/export.py [--rounds 7] [--probe]
 
-Whisper base with trained weights, DATA/../models/whisper-base-encoder, and wav2vec 2.0 base with random ones (speed
-does not depend on them, and of quality they tell nothing). A clip of 10 s, with two threads and with one; the largest
-difference of the last state from Keras'; the *centred* cosine of mean states (less the mean over clips: plain cosines
-of different clips are 0.97 and more) on 48 clips of RAVDESS. ``--probe``: neutral, calm, sad and fearful by logistic
-regression on the mean of layer 4, leaving one speaker out. benchmarks/peers.py tells how to make PyTorch's environment.
+The compact encoder of the wheel and Whisper base, DATA/../models/whisper-base-encoder, with trained weights, and
+wav2vec 2.0 base with random ones (speed does not depend on them, and of quality they tell nothing). A clip of 10 s,
+with two threads and with one; the largest difference of the last state from Keras'; the *centred* cosine of mean states
+(less the mean over clips: plain cosines of different clips are 0.97 and more) on 48 clips of RAVDESS. ``--probe``:
+neutral, calm, sad and fearful by logistic regression on the mean of layer 4 (compact: 6), leaving one speaker out.
+benchmarks/peers.py tells how to make PyTorch's environment.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ SYSTEMS = ["PyTorch", "Keras, one graph", *FILES]
 SECONDS = 10
 N_CLIPS = 48
 PROBED = ["neutral", "calm", "sad", "fearful"]
+PROBED_LAYERS = {"compact": 6, "whisper-base": 4}
 
 
 def clip(encoder: str) -> np.ndarray:
     """Noise of the loudness that the encoder wants."""
     samples = np.random.default_rng(0).normal(size=16_000 * SECONDS).astype(np.float32)
-    return samples if encoder == "wav2vec2-base" else 0.1 * samples
+    return 0.1 * samples if encoder == "whisper-base" else samples
 
 
 def peer(name: str, folder: str, n_threads: int) -> None:
@@ -52,13 +54,13 @@ def peer(name: str, folder: str, n_threads: int) -> None:
             from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
             torch.set_num_threads(n_threads)
-            if encoder == "wav2vec2-base":
-                loaded = Wav2Vec2Model.from_pretrained(place / "checkpoint").eval()
-            else:  # 30 s of spectrogram, whatever the clip: it takes nothing else
+            if encoder == "whisper-base":  # 30 s of spectrogram, whatever the clip: it takes nothing else
                 loaded = WhisperEncoder(WhisperConfig.from_pretrained(place / "checkpoint")).eval()
+            else:
+                loaded = Wav2Vec2Model.from_pretrained(place / "checkpoint").eval()
 
             def run(x):
-                x = x if encoder == "wav2vec2-base" else np.zeros((80, 3000), np.float32)
+                x = np.zeros((80, 3000), np.float32) if encoder == "whisper-base" else x
                 with torch.inference_mode():
                     return loaded(torch.tensor(x[None])).last_hidden_state[0].numpy()
         elif name.startswith("Keras"):
@@ -97,7 +99,7 @@ def prepare(folder: Path, trained: Path) -> list[str]:
     """Checkpoints and exported files, those encoders that there are."""
     from vocalbio.encoders import TFWav2Vec2Model, load_encoder
 
-    made = {"wav2vec2-base": TFWav2Vec2Model({})}
+    made = {"wav2vec2-base": TFWav2Vec2Model({}), "compact": load_encoder("compact")}
     if trained.is_dir():
         made["whisper-base"] = load_encoder(trained)
     else:
@@ -145,7 +147,7 @@ def show_times(folder: Path, encoder: str, rounds: int) -> None:
     print(f"\nlargest state {np.abs(reference).max():.1f}")
 
 
-def compare_states(data: Path, folder: Path, probe: bool) -> None:
+def compare_states(data: Path, folder: Path, name: str, probe: bool) -> None:
     """Print centred cosines of every layer, and what a probe loses."""
     import pandas as pd
 
@@ -156,40 +158,42 @@ def compare_states(data: Path, folder: Path, probe: bool) -> None:
     manifest = pd.read_csv(data / "ravdess" / "manifest.csv")
     manifest = manifest[manifest.emotion.isin(PROBED)] if probe else manifest.iloc[:: len(manifest) // N_CLIPS]
     clips = [vb.load_audio(data / "ravdess" / file).samples for file in manifest.file]
-    encoder = vb.encoders.load_encoder(folder / "whisper-base" / "checkpoint")
+    encoder = vb.encoders.load_encoder(folder / name / "checkpoint")
     layers = list(range(encoder.n_layers + 1))
     means = {"Keras": np.stack([mean for mean, _ in Inference(encoder, layers).pool(clips)])}
-    for name, file in FILES.items():
-        if "int8" in name:
+    for system, file in FILES.items():
+        if "int8" in system:
             path = folder / f"all_{file}"
             encoder.export(path, "litert" if file.endswith("tflite") else "onnx", "int8", layers="all")
-            means[name] = np.stack([mean for mean, _ in EncoderRunner(path).pool(clips)])
-    print(f"\n## whisper-base, {len(clips)} clips, centred cosine to Keras: median (5 %, lowest)\n")
+            means[system] = np.stack([mean for mean, _ in EncoderRunner(path).pool(clips)])
+    print(f"\n## {name}, {len(clips)} clips, centred cosine to Keras: median (5 %, lowest)\n")
     print("| layer |", " | ".join(list(means)[1:]), "|")
     print("|---|" + "---|" * (len(means) - 1))
     for layer in layers:
         cells = [str(layer)]
-        for name in list(means)[1:]:
-            a, b = (found[:, layer] - found[:, layer].mean(axis=0) for found in (means["Keras"], means[name]))
+        for system in list(means)[1:]:
+            a, b = (found[:, layer] - found[:, layer].mean(axis=0) for found in (means["Keras"], means[system]))
             cosines = np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
             cells.append(f"{np.median(cosines):.4f} ({np.quantile(cosines, 0.05):.3f}, {cosines.min():.3f})")
         print("| " + " | ".join(cells) + " |")
     if probe:
-        show_probe(means, manifest.emotion.to_numpy(), manifest.speaker.to_numpy())
+        layer = PROBED_LAYERS[name]
+        states = {system: found[:, layer] for system, found in means.items()}
+        show_probe(states, layer, manifest.emotion.to_numpy(), manifest.speaker.to_numpy())
 
 
-def show_probe(means: dict[str, np.ndarray], labels: np.ndarray, speakers: np.ndarray) -> None:
-    """Print the unweighted average recall of a probe on layer 4, all speakers unheard."""
+def show_probe(means: dict[str, np.ndarray], layer: int, labels: np.ndarray, speakers: np.ndarray) -> None:
+    """Print the unweighted average recall of a probe on one layer, all speakers unheard."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    print(f"\n## Probe: {', '.join(PROBED)}, {len(labels)} clips, one speaker left out, layer 4\n")
+    print(f"\n## Probe: {', '.join(PROBED)}, {len(labels)} clips, one speaker left out, layer {layer}\n")
     for name, states in means.items():
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-        said = cross_val_predict(probe, states[:, 4], labels, groups=speakers, cv=LeaveOneGroupOut())
+        said = cross_val_predict(probe, states, labels, groups=speakers, cv=LeaveOneGroupOut())
         print(f"- {name}: UAR {balanced_accuracy_score(labels, said):.3f}")
 
 
@@ -208,8 +212,9 @@ def main() -> None:
         folder = Path(made)
         for encoder in prepare(folder, given.data.parent / "models" / "whisper-base-encoder"):
             show_times(folder, encoder, given.rounds)
-        if (folder / "whisper-base").is_dir() and given.data.is_dir():
-            compare_states(given.data, folder, given.probe)
+        for encoder in PROBED_LAYERS:
+            if (folder / encoder).is_dir() and given.data.is_dir():
+                compare_states(given.data, folder, encoder, given.probe)
 
 
 if __name__ == "__main__":

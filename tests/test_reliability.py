@@ -144,7 +144,7 @@ def test_a_level_beyond_one_is_refused(rng: np.random.Generator) -> None:
 
 def test_every_column_of_the_shipped_families_was_measured_against_everything() -> None:
     table = atlas()
-    columns = list(vb.describe_columns(["prosody", "voice", "spectral"]).query("family != 'quality'").index)
+    columns = list(vb.describe_columns().query("family != 'quality'").index)
     for material, perturbations in (
         ("speech", SPEECH),
         ("vowel", {*SPEECH, "halves"} - {"repetition"}),
@@ -197,7 +197,7 @@ def test_the_shipped_table_is_small_text_that_names_its_licence_and_sources() ->
 
     path = Path(vocalbio.reliability.__file__).parent / "shipped" / "atlas.csv"
     text = path.read_text(encoding="utf-8")
-    assert path.stat().st_size < 200_000
+    assert path.stat().st_size < 500_000
     head = " ".join(line for line in text.splitlines() if line.startswith("#"))
     for words in ("CC BY-NC-SA 4.0", "10.1371/journal.pone.0196391", "2012.07347", "opensmile 2"):
         assert words in head

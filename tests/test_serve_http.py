@@ -15,11 +15,13 @@ import soundfile
 from fastapi.testclient import TestClient
 from served import serving
 
-from vocalbio import RiskModel, extract_features, screen_night
+from vocalbio import FeatureExtractor, RiskModel, extract_features, screen_night
 from vocalbio.datasets.voices import make_cohort
 from vocalbio.errors import MissingPackageError
+from vocalbio.extract.extractor import NAMED
 from vocalbio.risk import load_shipped
 from vocalbio.serve import Settings, create_app
+from vocalbio.serve.worker import FAMILIES
 
 PATIENCE_S = 120
 
@@ -132,9 +134,14 @@ def test_features_are_those_of_the_library(client, memo, families):
     assert told["errors"] == []
 
 
-def test_features_are_prosody_and_voice_unless_told(client, memo):
+def test_features_are_those_that_the_library_takes_by_default(client, memo):
     told = send(client, "/features", memo.read_bytes()).json()
-    assert {name.split("__")[0] for name in told["features"]} == {"prosody", "voice"}
+    expected = [name for name in FeatureExtractor().get_feature_names_out() if not name.startswith("quality__")]
+    assert list(told["features"]) == expected
+
+
+def test_whatever_the_library_knows_by_name_can_be_asked_for():
+    assert set(FAMILIES) == set(NAMED)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +203,11 @@ def test_a_form_in_another_encoding_is_refused_in_words(client, memo):
 @pytest.mark.parametrize(
     ("address", "fields", "words"),
     [
-        ("/features", {"families": "voice,compact"}, "'voice,compact'; expected: Some of prosody, voice, spectral"),
+        (
+            "/features",
+            {"families": "voice,whisper"},
+            "'voice,whisper'; expected: Some of prosody, voice, compact",
+        ),
         ("/analyze-stress", {"explain": "perhaps"}, "explain is 'perhaps'"),
         ("/analyze-stress", {"person": "<b>"}, "person is '<b>'"),
         ("/analyze-apnea", {"save": "7"}, "save is '7'"),

@@ -61,9 +61,13 @@ def test_terms_and_evidence_stand_in_the_file_and_on_its_card(model):
     assert "Acted emotion is not clinical stress" in card
     assert f"{metrics['uar']:.2f} [{metrics['uar_low']:.2f}, {metrics['uar_high']:.2f}]" in card
     assert metrics["uar_low"] > 1 / 3
-    # it says itself that it does not carry over to another corpus; should it ever do, its notice is to be changed
-    assert "did no better than guessing" in training["notice"]
-    assert abs(metrics["nemo_uar"] - 1 / 3) < 0.05
+    # it says itself that it does not carry over to another corpus, in words that follow from what was measured
+    uar, low, high = (f"{metrics[name]:.2f}" for name in ("nemo_uar", "nemo_uar_low", "nemo_uar_high"))
+    nemo = f"(UAR {uar} [{low}, {high}], guessing 0.33)"
+    words = "did no better than guessing" if metrics["nemo_uar_low"] <= 1 / 3 else "did much worse than on its own"
+    assert f"{words} {nemo}" in training["notice"]
+    assert training["notice"] in card
+    assert metrics["nemo_uar"] < metrics["uar_low"]
     assert metrics["ece"] <= 0.08
     assert all(shift < 5 for shift in metrics["median_score_shift"].values())
 

@@ -44,6 +44,7 @@ def test_stubs_marker_and_templates_are_in_the_wheel(unpacked):
         "report/templates/page.html",
         "serve/page/index.html",
         "extract/__init__.pyi",
+        "encoders/shipped/compact/README.md",
     ):
         assert (unpacked / "vocalbio" / name).is_file(), name
     assert not list(unpacked.rglob("test_*"))
@@ -55,6 +56,25 @@ def test_the_front_door_opens_from_the_wheel(unpacked):
     )
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
     assert str(unpacked) in done.stdout, done.stderr
+
+
+def test_the_compact_encoder_answers_from_the_wheel_without_a_network(unpacked):
+    script = f"""
+import socket, sys
+sys.path.insert(0, {str(unpacked)!r})
+
+def refuse(*address):
+    raise AssertionError(f"asked the network for {{address}}")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+import numpy as np
+import vocalbio as vb
+
+X = vb.extract_features(vb.Recording(np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000))
+print(vb.encoders.open_checkpoint("compact").folder, X.filter(like="compact_L6__").notna().sum(axis=1).item())
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(unpacked / "vocalbio/encoders/shipped/compact"), "256"], done.stderr
 
 
 def test_type_checkers_see_through_the_front_door(unpacked, tmp_path):

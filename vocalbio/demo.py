@@ -38,7 +38,8 @@ MADE = (
 )
 REAL = (
     "Acted emotions stand in for stress: fearful was taken for anxious. Acted emotion is not clinical stress, and "
-    "whatever is measured here need not hold for anybody's everyday voice."
+    "whatever is measured here need not hold for anybody's everyday voice. The compact encoder was made with the first "
+    "16 actors of RAVDESS and with nEMO, though not with their labels: on those voices the results may flatter it."
 )
 
 
@@ -273,8 +274,9 @@ def _write_page(
             "One recording, as it is measured",
             (
                 "Waveform, spectrogram and pitch of the first recording. Pitch, jitter, shimmer, noise, formants, "
-                "pauses and rate come from Praat (55 columns), prosody from openSMILE's eGeMAPS (88). What does not "
-                "occur in a recording is left empty, never 0.",
+                "pauses and rate come from Praat (55 columns), prosody from openSMILE's eGeMAPS (88), and 256 more "
+                "columns from the wav2vec 2.0 encoder that comes with vocalbio. What does not occur in a recording is "
+                "left empty, never 0.",
             ),
             figures=(
                 (
@@ -342,5 +344,6 @@ def _write_page(
         f"{corpus.name}, from sound to a fitted model.",
         corpus.notice,
         sections,
-        f"Made by vocalbio {__version__} ({versions}). openSMILE: research licence, no commercial use. Praat: GPL-3.",
+        f"Made by vocalbio {__version__} ({versions}). openSMILE: research licence, no commercial use. Praat: GPL-3. "
+        "Weights of the encoder: CC BY-NC-SA 4.0, no commercial use.",
     )

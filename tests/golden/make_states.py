@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent
+COMPACT = FOLDER.parents[1] / "vocalbio" / "encoders" / "shipped" / "compact"
 RATE = 16_000
 TINY = {
     "hidden_size": 16,
@@ -94,7 +95,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 LENGTHS = (8_000, 5_300)
-EVERY = {"whisper_80": 25, "whisper_base": 250}
+EVERY = {"whisper_80": 25, "whisper_base": 250, "compact": 8}
 """30 s have 1,500 frames; attention brings each to all, so a few tell of all."""
 
 
@@ -325,8 +326,24 @@ def make_whisper_base(folder: str | os.PathLike[str]) -> None:
     )
 
 
+def make_compact() -> None:
+    """Freeze the states of the encoder in the wheel, without its weights."""
+    import torch
+    import transformers
+
+    model = transformers.Wav2Vec2Model.from_pretrained(COMPACT).eval()
+    states = reference_states(model, inputs_of(model.config.to_dict()))
+    np.savez_compressed(
+        FOLDER / "compact.npz",
+        config=json.dumps(model.config.to_dict()),
+        versions=json.dumps({"torch": torch.__version__, "transformers": transformers.__version__}),
+        **{f"state:{n}": state[:, :: EVERY["compact"]] for n, state in enumerate(states)},
+    )
+
+
 if __name__ == "__main__":
     for configuration in CONFIGURATIONS:
         make(configuration)
+    make_compact()
     if len(sys.argv) > 1:  # the folder whisper-base-encoder
         make_whisper_base(sys.argv[1])

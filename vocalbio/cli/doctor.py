@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from packaging.requirements import Requirement
 
 from vocalbio import __version__
+from vocalbio.console import quiet
 
 __all__ = ["examine", "import_tensorflow_quietly", "to_text"]
 
@@ -81,19 +81,10 @@ def examine() -> dict[str, Any]:
 
 def import_tensorflow_quietly() -> None:
     """Import TensorFlow without the hardware notes that it prints before it reads its own log level."""
-    sys.stderr.flush()
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
+    with quiet(), suppress(ImportError):  # whatever needs it will say so
         import tensorflow
 
         tensorflow.config.list_physical_devices("GPU")
-    except ImportError:
-        pass  # whatever needs it will say so
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 def _accelerators() -> list[str]:
@@ -140,6 +131,6 @@ def to_text(found: dict[str, Any]) -> str:
         "Accelerators",
         "  " + (", ".join(found["accelerators"]) or "none seen by TensorFlow; the CPU is used"),
     ]
-    lines += ["", "Pretrained speech encoders in the local Hugging Face cache"]
-    lines += [f"  {name}" for name in found["weights"]] or ["  none; prosody, voice and spectral need none"]
+    lines += ["", "Pretrained speech encoders", "  compact, in the wheel (CC BY-NC-SA 4.0: no commercial use)"]
+    lines += [f"  {name}, in the local Hugging Face cache" for name in found["weights"]]
     return "\n".join(lines)

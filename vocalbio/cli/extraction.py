@@ -40,20 +40,20 @@ def extract(
     """Turn recordings into a table of features, one row a recording or window."""
     from vocalbio import Embedding, Prosody, errors, extract_features
     from vocalbio.errors import ParameterError
+    from vocalbio.extract.extractor import DEFAULT_FAMILIES
 
     if output.suffix not in (".parquet", ".csv"):
         raise ParameterError(f"output is {output}; expected a name that ends in .parquet or .csv")
     if not output.absolute().parent.is_dir():
         raise ParameterError(f"the folder of {output} does not exist; make it first")
     recordings = find_recordings(files)
-    chosen: list[Any] = [
-        Prosody(feature_set) if name == "prosody" else name for name in families or ("prosody", "voice")
-    ]
+    chosen: list[Any] = [Prosody(feature_set) if name == "prosody" else name for name in families or DEFAULT_FAMILIES]
     if encoder is not None:
+        chosen.append(Embedding(encoder, layer=int(layer) if layer.isdigit() else layer))
+    if encoder is not None or "compact" in chosen:
         from vocalbio.cli.doctor import import_tensorflow_quietly
 
         import_tensorflow_quietly()
-        chosen.append(Embedding(encoder, layer=int(layer) if layer.isdigit() else layer))
     table = extract_features(
         recordings,
         chosen,

@@ -369,6 +369,7 @@ def _make(
     """Make a model that is not fitted, and the extractor for it."""
     from vocalbio import FeatureExtractor, RiskModel
     from vocalbio.cli.doctor import import_tensorflow_quietly
+    from vocalbio.extract.extractor import DEFAULT_FAMILIES
 
     if network.sequential:
         window_s = WINDOW_S if window_s is None else window_s
@@ -378,8 +379,8 @@ def _make(
             f"--window-s and --hop-s are for --network bilstm, tcn, transformer and cnn; {network} takes recordings as "
             "a whole"
         )
-    extractor = FeatureExtractor(tuple(families or ("prosody", "voice")), window_s=window_s, hop_s=hop_s).fit(None)
     import_tensorflow_quietly()
+    extractor = FeatureExtractor(tuple(families or DEFAULT_FAMILIES), window_s=window_s, hop_s=hop_s).fit(None)
     model = RiskModel(
         str(condition),
         str(network),

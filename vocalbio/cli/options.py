@@ -64,7 +64,11 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON lines, one o
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Worker processes for the features; -1: all cores.")]
 Family = Annotated[
     list[str] | None,
-    typer.Option("--family", "-f", help="prosody, voice or spectral; may be repeated. [default: prosody, voice]"),
+    typer.Option(
+        "--family",
+        "-f",
+        help="prosody, voice, compact or spectral; may be repeated. [default: prosody, voice, compact]",
+    ),
 ]
 Data = Annotated[
     Path,

@@ -50,6 +50,8 @@ STORAGES = {
     "BoolStorage": "bool",
 }
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+SHIPPED = {"compact": Path(__file__).parent / "shipped" / "compact"}
+"""Checkpoints in the wheel, by name."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,18 @@ def open_checkpoint(
     name_or_path: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
 ) -> Checkpoint:
     """
-    Find a checkpoint: a folder, else the local Hugging Face cache, else the Hub.
+    Find a checkpoint: one in the wheel, else a folder, else the local Hugging Face cache, else the Hub.
 
-    The Hub is asked only for a name of the form ``"owner/name"``, and only if the cache does not hold all that is
-    needed. Only the configuration, the preprocessor's and the weights in one form are fetched: safetensors where
-    there are any, else ``pytorch_model.bin``, which is read without running anything that is in it.
+    ``"compact"`` is the one in the wheel, wherever the program runs; a folder of that name is ``"./compact"``, or a
+    path instead of text. The Hub is asked only for a name of the form ``"owner/name"``, and only if the cache does not
+    hold all that is needed. Only the configuration, the preprocessor's and the weights in one form are fetched:
+    safetensors where there are any, else ``pytorch_model.bin``, which is read without running anything that is in it.
 
     Parameters
     ----------
     name_or_path : str or path
-        A folder, or a Hub name such as ``"facebook/wav2vec2-base-960h"``. What starts with ``.``, ``/`` or ``~`` or
-        has more than one slash is a folder.
+        ``"compact"``, a folder, or a Hub name such as ``"facebook/wav2vec2-base-960h"``. What starts with ``.``, ``/``
+        or ``~`` or has more than one slash is a folder.
     revision : str, optional
         Branch, tag or commit of a Hub name; None: the main branch.
     local_files_only : bool
@@ -161,10 +164,12 @@ def open_checkpoint(
         raise ParameterError(f"revision is {revision!r}; expected a branch, a tag or a commit")
     name = os.fspath(name_or_path)
     path = os.path.expanduser(name)
-    if os.path.isdir(path):
+    shipped = SHIPPED.get(name) if isinstance(name_or_path, str) else None
+    if shipped or os.path.isdir(path):
         if revision is not None:
-            raise ParameterError(f"revision is {revision!r}, but {name} is a folder and has no revisions; leave it out")
-        folder = Path(path)
+            where = "in the wheel" if shipped else "a folder"
+            raise ParameterError(f"revision is {revision!r}, but {name} is {where} and has no revisions; leave it out")
+        folder = shipped or Path(path)
     elif os.path.isfile(path):
         raise ModelUnavailableError(f"{name} is a file; expected the folder that holds it and {CONFIG}")
     elif name.startswith((".", "/", "~")) or not HUB_NAME.fullmatch(name):

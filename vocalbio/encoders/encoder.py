@@ -135,7 +135,8 @@ class SpeechEncoder(keras.Model):
         Parameters
         ----------
         name_or_path : str or path-like
-            A folder, or the name of a repository on the Hub: looked for in the local cache first, then downloaded.
+            ``"compact"``, which is in the wheel; a folder; or the name of a repository on the Hub, looked for in the
+            local cache first, then downloaded.
         revision : str, optional
             Branch, tag or commit of the repository.
         local_files_only : bool

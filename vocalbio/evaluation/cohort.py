@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vocalbio.datasets import Sequences
-from vocalbio.errors import LeakageError, ParameterError
+from vocalbio.errors import LeakageError, ParameterError, VocalbioWarning
 from vocalbio.extract.table import is_feature
+from vocalbio.features.embedding import COMPACT_HEARD
 from vocalbio.risk.inputs import align, read_inputs
 
 __all__ = ["Cohort", "add_copies", "choose_rows", "join", "read_cohort", "training_part"]
@@ -121,10 +123,26 @@ def read_cohort(X: Any, y: Any, groups: Any) -> Cohort:
             "speaker of each row"
         )
     recordings = [str(i) for i in range(len(index))] if "file" not in index.names and not index.is_unique else files
+    _tell_heard(getattr(X, "names", getattr(X, "columns", ())), recordings)
     return Cohort(
         X, quality, index, join(y, X, len(index), "y", speakers), speakers, np.array([str(r) for r in recordings]),
         usable, row_is_person,
     )  # fmt: skip
+
+
+def _tell_heard(columns: Any, recordings: Any) -> None:
+    """Warn where the encoder in the wheel was made with the very recordings that are judged."""
+    if not any(str(name).startswith("compact_L") for name in columns):
+        return
+    n = sum(bool(COMPACT_HEARD.search(str(name))) for name in recordings)
+    if n:
+        warnings.warn(
+            f"{n} of {len(recordings)} rows are of recordings that the compact encoder was made with (RAVDESS, actors "
+            "1 to 16, or nEMO; without their emotions): results with its columns may flatter. "
+            "families=('prosody', 'voice') leaves them out",
+            VocalbioWarning,
+            stacklevel=4,
+        )
 
 
 def join(values: Any, X: Any, n: int, what: str, speakers: NDArray[Any]) -> NDArray[Any]:

@@ -20,6 +20,7 @@ MARKERS = {
     "spectral balance": r"alphaRatio|hammarberg|__slope|spectralFlux|logRelF0",
     "MFCC": r"mfcc",
     "log-mel": r"logmel",
+    "compact encoder": r"^compact_L",
 }
 """Groups of markers that measure much the same, and what their columns are called; the first pattern found counts."""
 
@@ -173,4 +174,6 @@ def words_for(column: str) -> str:
     if found := re.fullmatch(r"(mfcc|logmel)(\d+)_(mean|sd)", name):
         what = {"mfcc": "MFCC", "logmel": "mel band"}[found[1]]
         return f"{what} {int(found[2])}, {'mean' if found[3] == 'mean' else 'SD'}"
+    if family.startswith("compact_L"):
+        return f"compact encoder, layer {family.removeprefix('compact_L')}, {name.replace('_', ' ')}"
     return f"{family} {name}"

@@ -68,7 +68,7 @@ def export_encoder(
         "fewest_samples": encoder.fewest_samples,
         "chunk_s": encoder.chunk_s,
     }
-    form = encoder_form(encoder, chosen, as_products=format == "onnx" and quantize is not None)
+    form = encoder_form(encoder, chosen, as_products=quantize is not None)
     signature = tf.TensorSpec([1, None], tf.float32, name="waveform")
     write_export(path, form, signature, metadata, format=format, quantize=quantize)
 
@@ -106,7 +106,7 @@ def export_end_to_end(
     if speech is None:
         raise ParameterError(f"network is {network!r}; expected one from vocalbio.networks.build_end_to_end")
     encoder = speech.encoder
-    listen = encoder_form(encoder, speech.numbers, as_products=format == "onnx" and quantize is not None)
+    listen = encoder_form(encoder, speech.numbers, as_products=quantize is not None)
     head = keras.Model(speech.output, network.output)
 
     def run(waveform: Any) -> dict[str, Any]:

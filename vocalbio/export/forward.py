@@ -37,7 +37,8 @@ def encoder_form(encoder: SpeechEncoder, layers: Sequence[int], *, as_products: 
     layers : sequence of int
         Hidden states to give; nothing is computed beyond the highest.
     as_products : bool
-        Convolutions of wav2vec 2.0's front end as products of matrices.
+        Convolutions of wav2vec 2.0's front end as products of matrices: for int8, which takes the inputs of a product
+        frame by frame, and those of a convolution with one scale for the whole recording.
 
     Returns
     -------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -40,6 +41,12 @@ FAMILIES: dict[str, type[Family]] = {
     "spectral": Spectral,
     "embedding": Embedding,
 }
+NAMED: dict[str, Callable[[], Family]] = {
+    **{name: cls for name, cls in FAMILIES.items() if cls is not Embedding},
+    "compact": partial(Embedding, "compact"),
+}
+"""What a name alone asks for."""
+DEFAULT_FAMILIES = ("prosody", "voice", "compact")
 
 
 def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
@@ -51,13 +58,13 @@ def resolve_families(families: Any) -> list[tuple[str, FamilyLike]]:
     resolved = []
     for family in families:
         if isinstance(family, str):
-            if family not in FAMILIES:
-                raise ParameterError(f"family {family!r} is unknown; expected one of {', '.join(FAMILIES)}")
-            if FAMILIES[family] is Embedding:
+            if family == Embedding.kind:
                 raise ParameterError(
                     "family 'embedding' needs an encoder: Embedding('facebook/wav2vec2-base', layer=7)"
                 )
-            family = FAMILIES[family]()
+            if family not in NAMED:
+                raise ParameterError(f"family {family!r} is unknown; expected one of {', '.join(NAMED)}")
+            family = NAMED[family]()
         if isinstance(family, type) or not isinstance(family, FamilyLike):
             raise ParameterError(f"family {family!r} has no names or extract(recording); see vocalbio.Family")
         resolved.append((family_name(family), family))
@@ -76,7 +83,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     families : sequence of str or Family
-        ``"prosody"``, ``"voice"``, ``"spectral"``, or families with settings of your own.
+        ``"prosody"``, ``"voice"``, ``"compact"``, ``"spectral"``, or families with settings of your own.
     window_s, hop_s : float, optional
         Cut every recording into windows of this length, this far apart (default: `window_s`). The rest after the
         last full window is a shorter row if it is at least half a window.
@@ -107,7 +114,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        families: Any = ("prosody", "voice"),
+        families: Any = DEFAULT_FAMILIES,
         *,
         window_s: float | None = None,
         hop_s: float | None = None,
@@ -313,7 +320,7 @@ def _parallel(requests: Sequence[Request], plan: Plan, n_jobs: int | None) -> It
 
 def extract_features(
     audio: Any,
-    families: Any = ("prosody", "voice"),
+    families: Any = DEFAULT_FAMILIES,
     *,
     window_s: float | None = None,
     hop_s: float | None = None,
@@ -330,8 +337,9 @@ def extract_features(
     audio : path, Recording, binary file object, list of those, or pandas index
         An index holds files, or (file, start, end) with two Timedelta as in audformat and opensmile.
     families : sequence of str or Family
-        ``"prosody"`` (openSMILE eGeMAPSv02), ``"voice"`` (Praat), ``"spectral"`` (librosa), or families with settings,
-        such as ``Prosody("ComParE_2016")``.
+        ``"prosody"`` (openSMILE eGeMAPSv02), ``"voice"`` (Praat), ``"compact"`` (the wav2vec 2.0 encoder in the wheel:
+        ``Embedding("compact")``), ``"spectral"`` (librosa), or families with settings, such as
+        ``Prosody("ComParE_2016")``.
     window_s, hop_s : float, optional
         Cut every recording into windows of this length in seconds, this far apart (default: `window_s`).
     speech_only : bool
@@ -392,7 +400,7 @@ def extract_frames(audio: Any, family: Any) -> Frames:
     audio : path, binary file object or Recording
     family : str or Family
         ``"prosody"``: openSMILE's low-level descriptors; ``"voice"``: F0, level, formants; ``"spectral"``: MFCC and
-        log-mel bands.
+        log-mel bands; ``"compact"``: hidden states of the encoder in the wheel.
 
     Returns
     -------

@@ -206,7 +206,7 @@ def describe(families: Sequence[tuple[str, FamilyLike]]) -> pd.DataFrame:
     return pd.DataFrame(described, columns=columns).set_index("column")
 
 
-def describe_columns(families: Any = ("prosody", "voice", "spectral")) -> pd.DataFrame:
+def describe_columns(families: Any = ("prosody", "voice", "spectral", "compact")) -> pd.DataFrame:
     """
     Tell of every column its unit, its meaning, what must have occurred for it to be a number, source and paper.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from vocalbio.audio import Recording
-from vocalbio.errors import ModelFileError, ParameterError, required_for
+from vocalbio.errors import ModelFileError, ModelUnavailableError, ParameterError, required_for
 from vocalbio.export.runner import SUFFIXES, EncoderRunner
 from vocalbio.features.family import Column, Family, Frames, Measured
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Embedding"]
 
 POOLINGS = {"mean": ("",), "mean+std": ("", "_sd")}
+COMPACT_HEARD = re.compile(
+    r"(^|[/\\])(03-01(-\d\d){4}-(0[1-9]|1[0-6])|[A-Z]{2}\d_(anger|fear|happiness|neutral|sadness|surprised)_\d+)\.\w+$"
+)
+"""Names of the recordings that the encoder in the wheel was made with: RAVDESS, actors 1 to 16, and nEMO."""
 PAPERS = {
     "wav2vec2": "Baevski A et al. wav2vec 2.0. NeurIPS 2020. arXiv:2006.11477",
     "hubert": "Hsu W-N et al. HuBERT. IEEE/ACM TASLP 2021;29:3451-3460. doi:10.1109/TASLP.2021.3122291",
@@ -43,7 +47,8 @@ class Embedding(Family):
     Parameters
     ----------
     encoder : str or path-like
-        Folder of a Hugging Face checkpoint, or its name on the Hub, in which case the Hub is asked if the local cache
+        ``"compact"``: the small wav2vec 2.0 in the wheel (docs/compact.md; its weights are CC BY-NC-SA 4.0). Or the
+        folder of a Hugging Face checkpoint, or its name on the Hub, in which case the Hub is asked if the local cache
         does not have it. Or an exported file, ``.tflite`` or ``.onnx``, which runs without TensorFlow
         (`vocalbio.encoders.SpeechEncoder.export`).
     layer : int, "last", "mean", "all" or sequence of int
@@ -70,19 +75,14 @@ class Embedding(Family):
 
     Examples
     --------
-    A tiny encoder with random weights; real ones are named as ``Embedding("facebook/wav2vec2-base-960h", layer=7)``.
+    The encoder in the wheel; others are named as ``Embedding("facebook/wav2vec2-base-960h", layer=7)``.
 
-    >>> import tempfile
     >>> import numpy as np
     >>> from vocalbio import Embedding, Recording, extract_features
-    >>> from vocalbio.encoders import TFWhisperEncoder
-    >>> folder = tempfile.mkdtemp() + "/tiny"
-    >>> TFWhisperEncoder({"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2,
-    ...     "encoder_ffn_dim": 32}).save_pretrained(folder)
     >>> tone = Recording(0.1 * np.sin(2 * np.pi * 150 * np.arange(16_000) / 16_000), 16_000)
-    >>> X = extract_features([tone], [Embedding(folder, layer=1)])
+    >>> X = extract_features([tone], [Embedding("compact", layer=3)])
     >>> X.columns[0], X.shape
-    ('tiny_L1__00', (1, 24))
+    ('compact_L3__000', (1, 264))
     """
 
     encoder: str
@@ -96,7 +96,10 @@ class Embedding(Family):
     def __post_init__(self) -> None:
         if not isinstance(self.encoder, (str, os.PathLike)):
             raise ParameterError(f"encoder is {self.encoder!r}; expected a folder or a name on the Hub")
-        object.__setattr__(self, "encoder", os.fspath(self.encoder))
+        path = os.fspath(self.encoder)
+        if not isinstance(self.encoder, str) and not os.path.dirname(path):
+            path = os.path.join(".", path)  # pathlib makes "compact" of "./compact"; a path is never a name
+        object.__setattr__(self, "encoder", path)
         if isinstance(self.layer, (list, range, tuple, np.ndarray)):
             object.__setattr__(self, "layer", tuple(_number(layer) for layer in self.layer))
         else:
@@ -205,12 +208,18 @@ class Embedding(Family):
         Raises
         ------
         ModelUnavailableError
-            If the checkpoint is neither here nor within reach.
+            If the checkpoint is neither here nor within reach, or this process was forked from one that had used it.
         ModelFileError
             If it is damaged, or its weights are not those insisted on.
         ParameterError
             If an exported file does not hold the layers.
         """
+        if _inherited and not self._is_exported:
+            raise ModelUnavailableError(
+                "this process was forked from one that had used an encoder, and TensorFlow hangs in such a process. "
+                "Make it by multiprocessing.get_context('spawn'), or leave processes to vocalbio (n_jobs=2), or leave "
+                "encoders out: families=('prosody', 'voice')"
+            )
         if self.weights is not None and self._checkpoint.weights != self.weights:
             raise ModelFileError(
                 f"{self.encoder} has weights {self._checkpoint.weights}; expected {self.weights}: "
@@ -277,6 +286,18 @@ def _encoder(encoder: str, weights: str) -> SpeechEncoder:
     with required_for("an embedding", "tensorflow"):
         from vocalbio.encoders import load_encoder
     return load_encoder(encoder)
+
+
+_inherited = False
+
+
+def _note_fork() -> None:
+    global _inherited
+    _inherited = _encoder.cache_info().currsize > 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 @lru_cache(maxsize=8)

@@ -53,7 +53,7 @@ def atlas() -> pd.DataFrame:
     pandas.DataFrame
         One row a column, material and perturbation:
 
-        - ``column``, ``family`` (prosody, voice, spectral), ``marker`` (one of `MARKERS`);
+        - ``column``, ``family`` (prosody, voice, spectral, compact_L6), ``marker`` (one of `MARKERS`);
         - ``material``: ``"speech"`` (RAVDESS, 16 actors, 96 clips) or ``"vowel"`` (33 speakers, /a/ and /i/);
         - ``perturbation`` (one of `PERTURBATIONS`) and its ``kind``;
         - ``icc``, ``icc_low``, ``icc_high``, ``consistency``, ``shift_sd``, ``missing``, ``n``: see `agreement`.
@@ -62,7 +62,8 @@ def atlas() -> pd.DataFrame:
     -----
     The table is derived from RAVDESS (Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391, CC BY-NC-SA 4.0) and
     Minsk2020 (Vashkevich & Rushkevich 2021, arXiv:2012.07347, GPL-3), and is shared as CC BY-NC-SA 4.0. Acted speech
-    from a studio, and simulated channels: what it calls unstable is, what it calls stable may yet fail elsewhere.
+    from a studio, and simulated channels: what it calls unstable is, what it calls stable may yet fail elsewhere. The
+    compact encoder was made with these actors, and to be deaf to noise and rooms: its lines may flatter it.
 
     Examples
     --------
@@ -119,7 +120,7 @@ def select_reliable(
         Estimate, lower end of its 95 % interval, or ICC(3,1), which forgives a constant shift: right where training and
         use share the channel.
     unknown : {"drop", "keep", "raise"}
-        What becomes of columns of which nothing is known: embeddings and other families that are not in the atlas, and
+        What becomes of columns of which nothing is known: other embeddings and families that are not in the atlas, and
         what its recordings did not have, as pauses within short sentences (NaN in the atlas although hardly any value
         was lost).
 

@@ -75,11 +75,23 @@ def _family(family: dict[str, Any]) -> Methods:
     if name == "spectral":
         return "mel-frequency cepstral coefficients and log-mel levels (librosa)", ["mfcc"]
     encoder = str(family.get("encoder", ""))
+    if encoder == "compact":
+        return (
+            f"hidden states of vocalbio's compact wav2vec 2.0 ({_layers(family.get('layer'))}), distilled without "
+            "emotion labels from Whisper base on RAVDESS, nEMO, and synthetic voices and sounds",
+            ["wav2vec2", "whisper"],
+        )
     if encoder:
         short = encoder.rstrip("/").rsplit("/", 1)[-1]  # a folder's whole name may tell whose it is
         cited = [known for known in ("wav2vec2", "hubert", "whisper") if known in encoder.lower()]
-        return f"hidden states of {short}, layer {family.get('layer')}", cited
+        return f"hidden states of {short}, {_layers(family.get('layer'))}", cited
     return f"the family {name or 'of an unknown name'}", []
+
+
+def _layers(layer: Any) -> str:
+    if layer in ("last", "all", "mean"):
+        return {"last": "last layer", "all": "all layers", "mean": "mean of all layers"}[layer]
+    return f"layers {', '.join(map(str, layer))}" if isinstance(layer, (list, tuple)) else f"layer {layer}"
 
 
 def describe_model(model: Any) -> Methods:

@@ -140,7 +140,10 @@ def _compare_names(found: list[str], expected: list[str] | None) -> None:
             for what, names in (("missing", missing), ("never seen in training", unknown))
             if names
         ]
-        raise ParameterError(f"the columns differ from those of training: {' and '.join(parts)}; extract them alike")
+        raise ParameterError(
+            f"the columns differ from those of training: {' and '.join(parts)}; extract them alike: "
+            "model.measure(files) gives the columns of training"
+        )
 
 
 def compare_settings(trained: Any, given: Any, path: str = "") -> list[str]:

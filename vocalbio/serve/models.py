@@ -75,9 +75,9 @@ class FeatureFields(_Fields):
     """Fields beside the file of a recording that is measured."""
 
     families: str = Field(
-        "prosody,voice",
+        "prosody,voice,compact",
         pattern=rf"^ *({_FAMILY})( *, *({_FAMILY}))* *$",
-        description="Some of prosody, voice, spectral, with commas between them.",
+        description="Some of prosody, voice, compact, spectral, with commas between them.",
     )
 
 

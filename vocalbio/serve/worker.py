@@ -6,17 +6,17 @@ import io
 import logging
 import math
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vocalbio.audio import Recording, stream_audio
+from vocalbio.console import quiet
 from vocalbio.errors import AudioError, ParameterError, VocalbioError
 from vocalbio.serve.log import plain
 from vocalbio.serve.refusal import Refusal
@@ -38,7 +38,7 @@ __all__ = [
     "svg_of",
 ]
 
-FAMILIES = ("prosody", "voice", "spectral")
+FAMILIES = ("prosody", "voice", "compact", "spectral")
 """That can be asked for: those that need nothing from elsewhere."""
 SHIPPED: dict[str, str | None] = {"stress": None}
 KINDS = {"stress": "RiskModel", "depression": "RiskModel", "apnea": "WindowModel"}
@@ -122,28 +122,17 @@ def conditions_of(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str | No
 
 
 def prepare(paths: dict[str, str | None]) -> None:
-    """Begin a worker process: remember the files, load the models."""
+    """Begin a worker process: remember the files, load the models and the encoder in the wheel."""
+    from vocalbio.features.embedding import Embedding
+
     _paths.update(paths)
-    for condition in paths:
+    loading = {f"{condition} model": partial(_model, condition) for condition in paths}
+    for name, load in (loading | {"compact encoder": Embedding("compact").load}).items():
         try:
-            with _quiet():
-                _model(condition)
+            with quiet():
+                load()
         except VocalbioError:  # told to whoever asks for it
-            log.exception("the %s model cannot be loaded", condition)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let TensorFlow print its hardware notes, which no setting stops, into the void."""
-    sys.stderr.flush()
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
+            log.exception("the %s cannot be loaded", name)
 
 
 @cache
