@@ -37,8 +37,10 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from distil_student import HALF_A, STUDENT, finished
+from reliability_atlas import RECIPES
 
 import vocalbio as vb
+from vocalbio.augment import Augmentation
 from vocalbio.metrics import bootstrap, paired_difference
 
 EGEMAPS, VOICE, RANDOM, STUDENTS, FUSED, HEARD, TEACHER = (
@@ -209,6 +211,25 @@ def main() -> None:
     rows.append(line("snoring, unseen sources", truth, said, sources))
     rows.append(line("the same, AUROC", (truth == "snoring").astype(int), chances, sources, "auroc"))
     print(markdown(rows))
+    show_stability(data, manifest, unheard(students))
+
+
+def show_stability(data: Path, manifest: pd.DataFrame, students: dict[str, Path]) -> None:
+    """Print how alike clean and degraded clips are to a student that never heard the speakers, as in the atlas."""
+    chosen = manifest[manifest.emotion.isin(["neutral", "sad", "fearful"]) & (manifest.intensity == "normal")]
+    chosen = chosen[chosen.repetition.astype(int) == 1]
+    print("\nICC(2,1) with the clean clip, median over columns (share from 0.75), speakers unheard\n")
+    for name in ("telephone", "noise_10db", "room_large"):
+        found = []
+        for half, student in students.items():
+            own = chosen[chosen.speaker.isin(HALF_A) == (half == "A")]
+            clean = [vb.load_audio(data / "ravdess" / file) for file in own.file]
+            recipe = Augmentation([RECIPES[name]])
+            tables = [vb.extract_features(clips, [vb.Embedding(str(student))], progress=False).filter(like="_L6__")
+                      for clips in (clean, [recipe(clip) for clip in clean])]  # fmt: skip
+            found.append(vb.reliability.agreement(*tables, own.speaker.to_numpy(), n_resamples=2)["icc"])
+        icc = pd.concat(found)
+        print(f"- {name}: {icc.median():.2f} ({(icc >= 0.75).mean():.0%}; {len(chosen)} clips)", flush=True)
 
 
 if __name__ == "__main__":

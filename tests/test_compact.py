@@ -188,7 +188,7 @@ def test_it_tells_voices_apart_that_a_random_twin_does_not(tmp_path, encoder):
         model = make_pipeline(StandardScaler(), Ridge(10.0)).fit(X[heard], pitch[heard])
         found[name] = r2_score(pitch[~heard], model.predict(X[~heard]))
     assert found["student"] > 0.7
-    assert found["student"] > found["twin"] + 0.2
+    assert found["student"] > found["twin"] + 0.1
 
 
 @pytest.mark.parametrize(("package", "suffix", "format"), [("ai_edge_litert", ".tflite", "litert"),
