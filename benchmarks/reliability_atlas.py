@@ -196,7 +196,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
             speech,
             columns=extremes(speech),
             title="The ten steadiest and the ten shakiest columns",
-            subtitle=f"By their median ICC(2,1) × 100, log-mel left out; p: prosody, s: spectral, v: voice; {n}",
+            subtitle=f"By their median ICC(2,1) × 100, log-mel and encoder left out; p: prosody, s: spectral, v: voice; {n}",
         ),
     }
     for name, figure in pictures.items():
@@ -216,8 +216,8 @@ SHOWN = ("opus_16k", "mobile", "telephone", "noise_20db", "noise_10db", "room_sm
 
 
 def extremes(speech: pd.DataFrame, n: int = 10) -> list[str]:
-    """Columns with the highest and the lowest median coefficient; of log-mel none, which are eighty."""
-    own = speech[speech["marker"] != "log-mel"]
+    """Columns with the highest and the lowest median coefficient; none of log-mel and the encoder, which are many."""
+    own = speech[~speech["marker"].isin(["log-mel", "compact encoder"])]
     middle = own.groupby("column")["icc"].agg(lambda values: values.median(skipna=False)).dropna().sort_values()
     return [*middle.index[::-1][:n], *middle.index[:n][::-1]]
 

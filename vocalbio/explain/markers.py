@@ -175,5 +175,6 @@ def words_for(column: str) -> str:
         what = {"mfcc": "MFCC", "logmel": "mel band"}[found[1]]
         return f"{what} {int(found[2])}, {'mean' if found[3] == 'mean' else 'SD'}"
     if family.startswith("compact_L"):
-        return f"compact encoder, layer {family.removeprefix('compact_L')}, {name.replace('_', ' ')}"
+        where = f"dimension {name}" if name.isdigit() else name.replace("_", " ")
+        return f"compact encoder, layer {family.removeprefix('compact_L')}, {where}"
     return f"{family} {name}"
