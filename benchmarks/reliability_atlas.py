@@ -196,7 +196,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
             speech,
             columns=extremes(speech),
             title="The ten steadiest and the ten shakiest columns",
-            subtitle=f"By their median ICC(2,1) × 100, log-mel and encoder left out; p: prosody, s: spectral, v: voice; {n}",
+            subtitle=f"By median ICC(2,1) × 100, log-mel and encoder left out; p: prosody, s: spectral, v: voice; {n}",
         ),
     }
     for name, figure in pictures.items():
