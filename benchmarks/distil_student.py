@@ -376,7 +376,7 @@ def train(
     recipe = {"start": start, "steps": steps, "rate": rate, "without": without, "wider": wider}
     parts = []
     for corpus, share in SHARES.items():
-        folders = [work / "material" / f"{name}@{speed}" for name, speed in material(wider) if name == corpus]
+        folders = [work / "material" / f"{corpus}@{speed}" for made, speed in material(wider) if made == corpus]
         parts += [(Material.open(found).of(half, corpus), share / len(folders)) for found in folders]
     scales = Scales([part for part, _ in parts])
 

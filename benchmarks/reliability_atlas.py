@@ -29,11 +29,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from feature_tables import kept
 
 import vocalbio as vb
 from vocalbio import reliability
 from vocalbio.augment import Augmentation, Bandwidth, Codec, Gain, Noise, Room
-from vocalbio.extract import read_settings
 from vocalbio.figures.atlas import plot_atlas
 from vocalbio.figures.style import to_png_bytes
 from vocalbio.reliability import MARKERS, PERTURBATIONS, agreement, atlas
@@ -81,14 +81,13 @@ def measured(
 ) -> pd.DataFrame:
     """A table; made where it is not there yet, or was made in another way."""
     extractor = vb.FeatureExtractor(families, n_jobs=n_jobs, progress=False)
-    if path.exists():
-        X = pd.read_parquet(path)
-        if (read_settings(X) or {}).get("extractor") == extractor.to_dict():
-            return X
-    X = extractor.transform(make())
-    X.to_parquet(path)
-    print(path.stem, len(X), "rows", flush=True)
-    return X
+
+    def extract() -> pd.DataFrame:
+        X = extractor.transform(make())
+        print(path.stem, len(X), "rows", flush=True)
+        return X
+
+    return kept(path, extractor, extract)
 
 
 def halves(clips: list[vb.Recording], number: int) -> list[vb.Recording]:

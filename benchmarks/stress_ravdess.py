@@ -43,10 +43,11 @@ import pandas as pd
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from feature_tables import kept
+
 import vocalbio as vb
 from vocalbio.evaluation import Evaluation, compare, cross_validate
 from vocalbio.evaluation.text import cell
-from vocalbio.extract import read_settings
 
 SEEDS = range(5)
 EMBEDDING, LAYERS = "whisper_base_encoder_L4", "whisper_base_encoder_Lall"
@@ -72,14 +73,7 @@ def read_manifest(data: Path) -> pd.DataFrame:
 def read_table(files: list[Path], families: list[Any], cache: Path) -> pd.DataFrame:
     """Features; extracted where the cache has other settings."""
     extractor = vb.FeatureExtractor(families, n_jobs=1, progress=True)
-    if cache.exists():
-        X = pd.read_parquet(cache)
-        if (read_settings(X) or {}).get("extractor") == extractor.to_dict():
-            return X
-    X = extractor.transform(files)
-    cache.parent.mkdir(exist_ok=True)
-    X.to_parquet(cache)
-    return X
+    return kept(cache, extractor, lambda: extractor.transform(files))
 
 
 def logistic(*first: Any) -> Any:

@@ -37,6 +37,7 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from distil_student import HALF_A, STUDENT, finished
+from feature_tables import kept
 from reliability_atlas import RECIPES
 
 import vocalbio as vb
@@ -67,11 +68,8 @@ def probe() -> Any:
 
 def table(audio: list[Any], family: Any, cache: Path) -> pd.DataFrame:
     """Features of one family, kept on disk."""
-    if not cache.exists():
-        found = vb.FeatureExtractor([family], quality=False, n_jobs=1, progress=True).transform(audio)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        found.reset_index(drop=True).to_parquet(cache)
-    return pd.read_parquet(cache)
+    extractor = vb.FeatureExtractor([family], quality=False, n_jobs=1, progress=True)
+    return kept(cache, extractor, lambda: extractor.transform(audio).reset_index(drop=True))
 
 
 def seconds(files: list[Path]) -> tuple[list[vb.Recording], np.ndarray]:
@@ -100,7 +98,7 @@ def held_out(systems: dict[str, Tables], truth: np.ndarray, speakers: np.ndarray
     return found
 
 
-def unheard(own: Tables) -> Tables:
+def unheard(own: dict[str, Any]) -> dict[str, Any]:
     """By the half that is asked about, what the student of the other half says."""
     return {"A": own["B"], "B": own["A"]}
 
@@ -162,10 +160,10 @@ def main() -> None:
         teacher = table(
             audio, vb.Embedding(str(given.teacher), layer=4, padded=False), cache / f"{name}_teacher.parquet"
         )
-        own = {}
-        for half, folder in students.items():
-            stamp = int((folder / "model.safetensors").stat().st_mtime)
-            own[half] = table(audio, vb.Embedding(str(folder)), cache / f"{name}_{half}{given.suffix}_{stamp}.parquet")
+        own = {
+            half: table(audio, vb.Embedding(str(folder)), cache / f"{name}_{half}{given.suffix}.parquet")
+            for half, folder in students.items()
+        }
         student = unheard(own)
         fused = {half: pd.concat([voice, found], axis=1) for half, found in student.items()}
         both = tuple("AB")
@@ -181,11 +179,11 @@ def main() -> None:
     manifest = pd.read_csv(data / "ravdess" / "manifest.csv", dtype={"statement": str})
     systems = tables("ravdess", [data / "ravdess" / file for file in manifest.file])
     speakers = manifest.speaker.to_numpy(str)
-    for task, column, kept in (
+    for task, column, classes in (
         ("emotion, 8 classes", "emotion", None), ("neutral, sad, fearful", "emotion", ("neutral", "sad", "fearful")),
         ("sex", "sex", None), ("sentence", "statement", None),
     ):  # fmt: skip
-        rows_kept = np.ones(len(manifest), bool) if kept is None else manifest[column].isin(kept).to_numpy()
+        rows_kept = np.ones(len(manifest), bool) if classes is None else manifest[column].isin(classes).to_numpy()
         truth = manifest[column].to_numpy(str)[rows_kept]
         chosen = {name: {half: X[rows_kept] for half, X in both.items()} for name, both in systems.items()}
         rows.append(line(task, truth, held_out(chosen, truth, speakers[rows_kept]), speakers[rows_kept]))

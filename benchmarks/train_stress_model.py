@@ -43,11 +43,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from distil_student import HALF_A, finished
+from feature_tables import kept
 
 import vocalbio as vb
 from vocalbio.evaluation import Evaluation, compare, cross_validate, evaluate
 from vocalbio.evaluation.text import cell
-from vocalbio.extract import read_settings
 from vocalbio.risk import RiskModel
 
 ROOT = Path(__file__).parents[1]
@@ -99,20 +99,18 @@ def read_table(
 ) -> pd.DataFrame:
     """Features of all clips at a gain; kept in the work dir. Clips that would clip have a row, but no numbers."""
     extractor = vb.FeatureExtractor(families)
-    cache = work_dir / f"{name}{gain_db:+g}.parquet"
-    if cache.exists():
-        X = pd.read_parquet(cache)
-        if (read_settings(X) or {}).get("extractor") == extractor.to_dict():
-            return X
-    clips = []
-    for file in manifest.file:
-        clip = vb.load_audio(folder / file)
-        clips.append(replace(clip, samples=(clip.samples * 10 ** (gain_db / 20)).astype(np.float32), file=file))
-    X = extractor.transform(clips)
-    fits = np.array([np.abs(clip.samples).max() < 1 for clip in clips])
-    X.loc[~fits, [name for name in X if not name.startswith("quality__")]] = np.nan
-    X.to_parquet(cache)
-    return X
+
+    def extract() -> pd.DataFrame:
+        clips = []
+        for file in manifest.file:
+            clip = vb.load_audio(folder / file)
+            clips.append(replace(clip, samples=(clip.samples * 10 ** (gain_db / 20)).astype(np.float32), file=file))
+        X = extractor.transform(clips)
+        fits = np.array([np.abs(clip.samples).max() < 1 for clip in clips])
+        X.loc[~fits, [name for name in X if not name.startswith("quality__")]] = np.nan
+        return X
+
+    return kept(work_dir / f"{name}{gain_db:+g}.parquet", extractor, extract)
 
 
 def unheard_states(
@@ -126,6 +124,11 @@ def unheard_states(
         found = found[[column for column in found if not column.startswith("quality__")]]
         parts.append(found.set_axis([f"compact_{half}__{column.split('__')[1]}" for column in found], axis=1))
     return pd.concat(parts, axis=1)
+
+
+def without_level(X: pd.DataFrame) -> pd.DataFrame:
+    """The table without what a gain changes by definition."""
+    return X[[name for name in X if not LEVEL.match(name)]]
 
 
 def without_states(X: pd.DataFrame) -> pd.DataFrame:
@@ -332,8 +335,7 @@ def measure_elsewhere(
     truth = manifest.emotion.map({"neutral": "neutral", "sadness": "sad", "fear": "anxious"})
     manifest, truth = manifest[truth.notna()].reset_index(drop=True), truth.dropna().to_numpy(str)
     whole = read_table(data / "nemo", manifest, 0, work_dir, name="nemo")
-    X = unheard_states(whole[[name for name in whole if not LEVEL.match(name)]], data / "nemo", manifest, 0, work_dir,
-                       students, name="nemo")  # fmt: skip
+    X = unheard_states(without_level(whole), data / "nemo", manifest, 0, work_dir, students, name="nemo")
     for half in "AB":  # what a student has heard is taken from it
         heard = manifest.speaker.isin(HALF_A).to_numpy() == (half == "A")
         X.loc[heard, [name for name in X if name.startswith(f"compact_{half}__")]] = np.nan
@@ -415,7 +417,7 @@ def main() -> None:
     whole = {0: read_table(data / "ravdess", manifest, 0, work_dir)}
     for gain in GAINS_DB:  # judged on the students' states only
         whole[gain] = read_table(data / "ravdess", manifest, gain, work_dir, FAMILIES[:-1])
-    tables = {gain: X[[name for name in X if not LEVEL.match(name)]] for gain, X in whole.items()}
+    tables = {gain: without_level(X) for gain, X in whole.items()}
     unheard = {
         gain: unheard_states(X, data / "ravdess", manifest, gain, work_dir, students) for gain, X in tables.items()
     }

@@ -291,6 +291,7 @@ def test_the_benchmark_writes_what_the_atlas_reads(tmp_path: Path, monkeypatch: 
     pytest.importorskip("audiomentations")
     pytest.importorskip("pyroomacoustics")
     path = Path(__file__).parents[1] / "benchmarks" / "reliability_atlas.py"
+    monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location("reliability_atlas", path)
     assert spec is not None
     assert spec.loader is not None
